@@ -1,0 +1,78 @@
+"""Where the running portal is: the data folder, the servers' addresses in it, and keys made once.
+
+`make run` (the supervisor) alone starts servers and writes their addresses; every other command reads
+them here. Environment variables win. No Django in this module: settings, supervisor and tests share it.
+"""
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from cryptography.fernet import Fernet
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def data_dir() -> Path:
+    """The folder that holds the embedded database, keys and addresses; made if missing."""
+    path = Path(os.environ.get("PORTAL_DATA_DIR") or BASE_DIR / "var").resolve()
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def addresses() -> dict[str, str]:
+    """Addresses that the supervisor wrote: keys database_url, redis_url, web_url, sandbox_url; {} when not running."""
+    try:
+        return json.loads((data_dir() / "addresses.json").read_text())
+    except FileNotFoundError:
+        return {}
+
+
+def secret(name: str) -> str:
+    """A secret key of this data folder, made on first use (readable by its owner only)."""
+    path = data_dir() / "keys" / name
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        value = Fernet.generate_key().decode() if name == "encryption_key" else secrets.token_urlsafe(48)
+        part = path.with_suffix(f".{os.getpid()}")
+        part.touch(mode=0o600)
+        part.write_text(value)
+        try:
+            os.link(part, path)  # the first of several processes wins; the others read its key
+        except FileExistsError:
+            pass
+        finally:
+            part.unlink()
+    return path.read_text()
+
+
+def database() -> dict[str, Any]:
+    """Django's DATABASES entry from DATABASE_URL, else from the running portal.
+
+    Without either the entry points at a socket that does not exist, and connecting says so.
+    """
+    url = os.environ.get("DATABASE_URL") or addresses().get("database_url", "")
+    parts = urlsplit(url)
+    if url and parts.scheme not in ("postgres", "postgresql"):
+        raise SystemExit(f"DATABASE_URL must start with postgresql://, not {parts.scheme}://: the portal runs on PostgreSQL only.")
+    options: dict[str, Any] = dict(parse_qsl(parts.query))
+    host = options.pop("host", None) or parts.hostname or str(data_dir() / "not-running-start-it-with-make-run")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")) or "portal",
+        "USER": unquote(parts.username or "postgres"),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": host,
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": options,
+    }
+
+
+def redis_url() -> str:
+    """REDIS_URL, else the running portal's."""
+    return os.environ.get("REDIS_URL") or addresses().get("redis_url", "redis://127.0.0.1:1/0")
