@@ -1,0 +1,160 @@
+"""The event log, the profile log, the people in them, and the catalogue of event names.
+
+Writers: `events.ingest` alone. Readers of the logs: `events.store` alone.
+"""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from projects.models import Project
+
+
+class LogBase(models.Model):
+    """The one row that makes log positions outlive a restored dump: tx_id = base + PostgreSQL's 64-bit xid.
+
+    Capture and delivery stop while `system_identifier` differs from the server's (see `rebase_positions`).
+    """
+
+    base = models.BigIntegerField(default=0)
+    system_identifier = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_log_base")]
+
+
+class EventName(models.Model):
+    """A name in the catalogue of a project; events refer to it by id."""
+
+    class Kind(models.TextChoices):
+        SYSTEM = "system", "System"
+        ENGAGEMENT = "engagement", "Engagement"
+        CUSTOM = "custom", "Custom"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="event_names")
+    name = models.CharField(max_length=512)
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField(null=True, help_text="rolled up from the log, a little late")
+    count = models.BigIntegerField(default=0, help_text="rolled up from the log, a little late")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "name"], name="one_name_per_project")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DailyCount(models.Model):
+    """Events of one name that happened on one local day of the project; rolled up from the log."""
+
+    name = models.ForeignKey(EventName, on_delete=models.CASCADE, related_name="daily_counts")
+    day = models.DateField()
+    count = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["name", "day"], name="one_count_per_day")]
+
+
+class RollupPosition(models.Model):
+    """How far a project's log has been rolled up: every event with tx_id below is counted."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="rollup_position")
+    tx_id = models.BigIntegerField(default=0)
+
+
+class Person(models.Model):
+    """One person of a project. `clevertap_id` is the id of the device on which they were first seen."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="people")
+    clevertap_id = models.CharField(max_length=64)
+    identity = models.CharField(max_length=1024, null=True)
+    name = models.CharField(max_length=512, null=True)
+    email = models.CharField(max_length=512, null=True)
+    phone = models.CharField(max_length=64, null=True)
+    properties = models.JSONField(default=dict)
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField(help_text="the last accepted profile update, else the creation")
+
+    class Meta:
+        verbose_name_plural = "people"
+        constraints = [models.UniqueConstraint(fields=["project", "clevertap_id"], name="one_clevertap_id")]
+        indexes = [models.Index(fields=["project", "id"], name="people_by_project")]
+
+    def __str__(self) -> str:
+        return self.identity or self.clevertap_id
+
+
+class Identifier(models.Model):
+    """A value that leads to a person: an identity, or a device's CleverTap ID (objectId)."""
+
+    class Kind(models.TextChoices):
+        IDENTITY = "identity", "Identity"
+        DEVICE = "device", "CleverTap ID"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    value = models.CharField(max_length=1024)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="identifiers")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "kind", "value"], name="one_person_per_identifier")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.value}"
+
+
+class Flag:
+    """Bits of `Event.flags`: what delivery must know before it may pass `properties` on as text."""
+
+    CUT = 1  # a value was longer than the limit and was cut
+    ODD_NAME = 2  # a name has characters that the original forbids; kept
+    WELL_KNOWN = 4  # properties hold keys that partners may want at top level (CT App Version, Amount, …)
+    PARSE = 8  # anything else that makes delivery parse the text: nested values, long strings, odd keys
+
+
+class LogRow(models.Model):
+    """What both logs share.
+
+    No database constraint on the foreign keys: a check per row would cost more than the insert itself,
+    and ingest, the only writer, has just read or made those rows in the same transaction.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    uid = models.UUIDField()
+    tx_id = models.BigIntegerField()
+    received_at = models.DateTimeField()
+    identity = models.CharField(max_length=1024, null=True)
+    clevertap_id = models.CharField(max_length=64)
+    lane = models.SmallIntegerField(help_text="stable hash of the person, 0 to 1023; shards take lane % n")
+
+    class Meta:
+        abstract = True
+
+
+class Event(LogRow):
+    """One event as captured. Only ever inserted."""
+
+    project = models.ForeignKey(Project, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    name = models.ForeignKey(EventName, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    person = models.ForeignKey(Person, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    occurred_at = models.DateTimeField()
+    properties = models.JSONField()
+    flags = models.SmallIntegerField(default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["project", "tx_id", "id"], name="events_by_position"),
+            models.Index(fields=["project", "occurred_at", "id"], name="events_by_time"),
+        ]
+
+
+class ProfileChange(LogRow):
+    """One accepted profile update: the keys that it set and those that it removed. Only ever inserted."""
+
+    project = models.ForeignKey(Project, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    person = models.ForeignKey(Person, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    changed = models.JSONField()
+    removed = ArrayField(models.TextField(), default=list)
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "tx_id", "id"], name="changes_by_position")]

@@ -1,0 +1,17 @@
+from exports.models.export import EventChoice, Export, ExportType, Frequency, Status
+from exports.models.record import Held, Rejected, Skipped
+from exports.models.run import Axis, Run, Shard
+
+__all__ = [
+    "Axis",
+    "EventChoice",
+    "Export",
+    "ExportType",
+    "Frequency",
+    "Held",
+    "Rejected",
+    "Run",
+    "Shard",
+    "Skipped",
+    "Status",
+]

@@ -1,0 +1,141 @@
+"""An export: what is sent, to which integration, how often."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxLengthValidator
+from django.db import models
+from django.db.models import F, Q, Sum
+from django.db.models.functions import Coalesce
+
+from partners.models import Integration
+from projects.models import Project, User
+
+
+class Status(models.TextChoices):
+    """Of exports and runs alike. Written by exports.lifecycle only."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    STOPPED = "STOPPED"
+
+
+ACTIVE = (Status.PENDING, Status.RUNNING)
+
+
+class ExportType(models.TextChoices):
+    EVENTS = "events", "Events"
+    USER_PROFILES = "user_profiles", "User profiles"
+
+
+class EventChoice(models.TextChoices):
+    ALL = "all", "All events"
+    SELECTED = "selected", "Selected events"
+    ENGAGEMENT = "engagement", "Engagement events"
+
+
+class Frequency(models.TextChoices):
+    ONE_TIME = "one_time", "One time"
+    RECURRING = "recurring", "Recurring"
+    LIVE = "live", "Live Data Streaming"
+
+
+EVERY_HOURS = (4, 6, 8, 12, 24)
+COUNTS = ("read", "delivered", "rejected", "held", "skipped")
+
+
+def default_priority() -> list[str]:
+    return ["identity", "email", "phone"]
+
+
+class ExportQuerySet(models.QuerySet["Export"]):
+    def active(self) -> "ExportQuerySet":
+        return self.filter(status__in=ACTIVE)
+
+    def due(self, now: object) -> "ExportQuerySet":
+        """Those whose next run should have been created by `now`."""
+        return self.active().filter(next_run_at__lte=now)
+
+    def with_counts(self) -> "ExportQuerySet":
+        """Adds read, delivered, rejected, held, skipped, in_flight, unconfirmed over all runs."""
+        from exports.models.run import Shard
+
+        def total(column: str) -> Coalesce:
+            rows = Shard.objects.filter(run__export=models.OuterRef("pk")).order_by()
+            return Coalesce(
+                models.Subquery(rows.values("run__export").annotate(total=Sum(column)).values("total")),
+                0,
+                output_field=models.BigIntegerField(),
+            )
+
+        return self.annotate(**{name: total(name) for name in (*COUNTS, "in_flight", "unconfirmed")})
+
+
+class Export(models.Model):
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="exports")
+    integration = models.ForeignKey(Integration, on_delete=models.PROTECT, related_name="exports")
+    name = models.CharField(max_length=200, default="", blank=True)
+    type = models.CharField(max_length=16, choices=ExportType.choices, default=ExportType.EVENTS)
+    events = models.CharField(max_length=16, choices=EventChoice.choices, default=EventChoice.ALL)
+    selected_events = ArrayField(models.CharField(max_length=512), default=list, blank=True)
+    identifier_priority = ArrayField(models.CharField(max_length=16), default=default_priority)
+    excluded_properties = ArrayField(models.CharField(max_length=512), default=list, blank=True)
+    hyphenate_names = models.BooleanField(default=False)
+
+    frequency = models.CharField(max_length=16, choices=Frequency.choices)
+    date_from = models.DateField(null=True, help_text="one time: first local day, inclusive")
+    date_to = models.DateField(null=True, help_text="one time: last local day, inclusive")
+    every_hours = models.PositiveSmallIntegerField(null=True, help_text="recurring")
+    start_date = models.DateField(null=True, help_text="recurring: the cycle starts at 12:00 a.m. of this local day")
+
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.PENDING, editable=False)
+    stop_reason = models.TextField(default="", editable=False)
+    stopped_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+", editable=False)
+    needs_attention = models.BooleanField(default=False, editable=False)
+    last_error = models.TextField(default="", editable=False, validators=[MaxLengthValidator(2000)])
+
+    next_run_at = models.DateTimeField(null=True, editable=False)
+    next_tx_id = models.BigIntegerField(editable=False, help_text="the next window of a recurring export begins here")
+    exported_on = models.DateTimeField(editable=False, help_text="start of the latest run; the creation until then")
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(editable=False)
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+", editable=False)
+    updated_at = models.DateTimeField(editable=False)
+
+    objects = ExportQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="one_time_has_dates",
+                condition=~Q(frequency="one_time") | Q(date_from__isnull=False, date_to__gte=F("date_from")),
+            ),
+            models.CheckConstraint(
+                name="recurring_has_a_cycle",
+                condition=~Q(frequency="recurring") | Q(every_hours__in=EVERY_HOURS, start_date__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="selected_has_events", condition=~Q(events="selected") | Q(selected_events__len__gt=0)
+            ),
+            models.CheckConstraint(name="export_status_known", condition=Q(status__in=Status.values)),
+        ]
+        indexes = [
+            models.Index(fields=["project", "-exported_on", "-id"], name="exports_newest_first"),
+            models.Index(fields=["next_run_at"], name="exports_due", condition=Q(status__in=ACTIVE)),
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def label(self) -> str:
+        """What people call it: its own name, else the integration's nickname."""
+        return self.name or self.integration.nickname
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in ACTIVE
+
+    @property
+    def is_editable(self) -> bool:
+        """Recurring and live exports while PENDING or RUNNING (the seed's Points to Remember)."""
+        return self.is_active and self.frequency != Frequency.ONE_TIME

@@ -1,0 +1,113 @@
+"""Runs and their shards: one window being delivered, and the parts that one worker each delivers in order."""
+
+from django.db import models
+from django.db.models import F, Q, Sum
+
+from exports.models.export import ACTIVE, COUNTS, Export, Status
+
+
+class Axis(models.TextChoices):
+    """Along which order a run reads the log."""
+
+    POSITION = "position", "by (tx_id, id)"
+    TIME = "time", "by (occurred_at, id)"
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    def active(self) -> "RunQuerySet":
+        return self.filter(status__in=ACTIVE)
+
+    def with_counts(self) -> "RunQuerySet":
+        """Adds the sums over the shards: read, delivered, rejected, held, skipped, in_flight, unconfirmed, takeovers."""
+        names = (*COUNTS, "in_flight", "unconfirmed", "takeovers", "altered")
+        return self.annotate(**{name: Sum(f"shards__{name}") for name in names})
+
+
+class Run(models.Model):
+    """One window of one export. `settings` is frozen when the run is created; the API key is read live."""
+
+    export = models.ForeignKey(Export, on_delete=models.CASCADE, related_name="runs")
+    sequence = models.PositiveIntegerField()
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.PENDING)
+    axis = models.CharField(max_length=8, choices=Axis.choices)
+    window_start = models.DateTimeField(help_text="for people on the position axis, the rule on the time axis")
+    window_end = models.DateTimeField()
+    from_tx_id = models.BigIntegerField(default=0, help_text="inclusive")
+    until_tx_id = models.BigIntegerField(help_text="exclusive: the horizon on the position axis, the ceiling on the time axis")
+    settings = models.JSONField()
+    estimate = models.BigIntegerField(default=0)
+    reading = models.BooleanField(default=True, help_text="its cursor is not at its end")
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    last_error = models.TextField(default="")
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["export", "sequence"], name="one_run_per_sequence"),
+            models.UniqueConstraint(
+                fields=["export"], name="one_reading_run", condition=Q(reading=True, status__in=ACTIVE)
+            ),
+            models.CheckConstraint(name="run_status_known", condition=Q(status__in=Status.values)),
+            models.CheckConstraint(name="window_in_order", condition=Q(window_end__gte=F("window_start"))),
+            models.CheckConstraint(name="positions_in_order", condition=Q(until_tx_id__gte=F("from_tx_id"))),
+        ]
+
+    def __str__(self) -> str:
+        return f"run {self.sequence} of {self.export_id}"
+
+
+class Shard(models.Model):
+    """A part of a run: the records with lane % of == index, delivered strictly in order under a lease.
+
+    Its cursor is (cursor_tx_id, cursor_id) or (cursor_time, cursor_id), the last record that was settled.
+    Every claim raises `fence`; settling is refused under an older one (DESIGN 5.4).
+    """
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="shards")
+    index = models.PositiveSmallIntegerField()
+    of = models.PositiveSmallIntegerField()
+    open = models.BooleanField(default=True, help_text="there is something to read, or held records to drain")
+    reading = models.BooleanField(default=True, help_text="the cursor is not at the end of the window")
+
+    cursor_tx_id = models.BigIntegerField(default=0)
+    cursor_time = models.DateTimeField(null=True)
+    cursor_id = models.BigIntegerField(default=0)
+
+    fence = models.BigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    lease_owner = models.CharField(max_length=120, default="")
+    not_before = models.DateTimeField(null=True, help_text="backing off until then")
+    rung_at = models.DateTimeField(null=True, help_text="when a worker was last woken for it")
+    failures = models.PositiveIntegerField(default=0, help_text="passing faults in a row")
+    takeovers = models.PositiveIntegerField(default=0, help_text="leases that ran out and were taken over")
+    batch_records = models.PositiveIntegerField(default=2000, help_text="working size, after 413")
+
+    read = models.BigIntegerField(default=0)
+    delivered = models.BigIntegerField(default=0)
+    rejected = models.BigIntegerField(default=0)
+    held = models.BigIntegerField(default=0)
+    skipped = models.BigIntegerField(default=0)
+    skip_reasons = models.JSONField(default=dict)
+    altered = models.BigIntegerField(default=0, help_text="records with a value that had to be cut or nulled")
+    in_flight = models.IntegerField(default=0, help_text="records in the request that is out now")
+    unconfirmed = models.IntegerField(default=0, help_text="records whose request ended without an answer")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "index"], name="one_shard_per_index"),
+            models.CheckConstraint(
+                name="everything_accounted_for",
+                condition=Q(read=F("delivered") + F("rejected") + F("held") + F("skipped")),
+            ),
+            models.CheckConstraint(
+                name="counts_not_negative",
+                condition=Q(delivered__gte=0, rejected__gte=0, held__gte=0, skipped__gte=0),
+            ),
+        ]
+        indexes = [models.Index(fields=["not_before", "id"], name="open_shards", condition=Q(open=True))]
+
+    def __str__(self) -> str:
+        return f"shard {self.index}/{self.of} of run {self.run_id}"

@@ -1,0 +1,225 @@
+"""What an adapter of a partner promises, and the small values that pass between delivery and it.
+
+A second partner is one new file in `partners/adapters/`: it subclasses Adapter, declares its form fields
+and which of them are secret, and is registered by being defined.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+
+Settings = Mapping[str, str]
+Secrets = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Choice:
+    value: str
+    label: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of the Integrate panel. A secret is write-only and kept encrypted; only its last four are shown."""
+
+    name: str
+    label: str
+    hint: str = ""
+    choices: tuple[Choice, ...] = ()
+    default: str = ""
+    secret: bool = False
+    as_cards: bool = False
+
+    def check(self, value: str) -> str | None:
+        """A sentence about what is wrong with `value`, or None."""
+        if not value:
+            return f"Enter the {self.label}." if self.secret else f"Choose a {self.label}."
+        if self.secret and any(character.isspace() for character in value):
+            return f"The {self.label} must not contain spaces or line breaks. Copy it again without them."
+        if self.choices and value not in {choice.value for choice in self.choices}:
+            allowed = ", ".join(choice.value for choice in self.choices)
+            return f"“{value}” is not one of the choices: {allowed}."
+        return None
+
+
+class Record(Protocol):
+    """One record of the event log as the reader hands it out (see events.store.EventRow).
+
+    `properties` is JSON text; `flags` says whether it may go out as it is (see events.models.Flag).
+    """
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def uid(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def time_ms(self) -> int: ...
+    @property
+    def identity(self) -> str | None: ...
+    @property
+    def clevertap_id(self) -> str: ...
+    @property
+    def properties(self) -> str: ...
+    @property
+    def flags(self) -> int: ...
+
+
+class Contact(NamedTuple):
+    """The identifiers of a person that may change, as they are now."""
+
+    email: str | None
+    phone: str | None
+
+
+NO_CONTACT = Contact(None, None)
+
+
+@dataclass(frozen=True)
+class EncodeOptions:
+    """The frozen settings of a run that shape a payload."""
+
+    settings: Settings
+    identifier_priority: tuple[str, ...] = ("identity", "email", "phone")
+    excluded_properties: frozenset[str] = frozenset()
+    hyphenate_names: bool = False
+
+
+class Encoded(NamedTuple):
+    """One record ready for the wire: JSON bytes, the ids as sent, and how many values had to be altered."""
+
+    body: bytes
+    user_id: str | None
+    device_id: str | None
+    altered: int
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a record is refused, by us or by the partner. All texts are for people."""
+
+    reason: str
+    field: str
+    message: str
+    cure: str
+    payload: str = ""
+
+
+@dataclass(frozen=True)
+class Skip:
+    """The record cannot be sent at all, for example because it has no usable identifier."""
+
+    reason: str
+
+
+class Outcome(StrEnum):
+    """What an answer of the partner means for the records of one request."""
+
+    ACCEPTED = "accepted"  # all of them are accepted
+    PARTIAL = "partial"  # nothing was taken; some are named as refused or to be held, resend the others at once
+    SPLIT = "split"  # nothing was taken and nothing names the culprit: halve and resend
+    TOO_LARGE = "too_large"  # as SPLIT, and remember the working size
+    BACK_OFF = "back_off"  # a passing fault: resend the same bytes later
+    SETUP_FAULT = "setup_fault"  # no request of this integration can succeed until a person mends it
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A partner's answer, understood.
+
+    rejected, held: index in the request → why, or seconds to wait. `refusal` is what a single record gets when
+    SPLIT or TOO_LARGE cannot halve any more. `unknown` means the partner may have taken the records.
+    `wait`: seconds for which the whole integration must be left alone, when the partner throttles it as a whole.
+    """
+
+    outcome: Outcome
+    message: str = ""
+    status: int | None = None
+    elapsed_ms: int = 0
+    rejected: Mapping[int, Refusal] = field(default_factory=dict)
+    held: Mapping[int, float] = field(default_factory=dict)
+    refusal: Refusal | None = None
+    unknown: bool = False
+    wait: float | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One named step of Test connection."""
+
+    name: str
+    outcome: Literal["passed", "failed", "skipped", "unknown"]
+    message: str
+
+
+@dataclass(frozen=True)
+class TestReport:
+    """ok is None when the answer does not tell whether the credentials work."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    ok: bool | None
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may carry; bytes are of the whole body before compression."""
+
+    records: int
+    bytes: int
+
+
+class Encoder(Protocol):
+    """Turns records into payloads for one run; pure, no I/O."""
+
+    def encode(self, record: Record, contact: Contact) -> Encoded | Refusal | Skip: ...
+
+
+class Sender(Protocol):
+    """One keep-alive connection of one worker to one integration. Never raises for what the network does."""
+
+    limits: Limits
+
+    def send(self, batch: Sequence[Encoded]) -> Verdict: ...
+
+    def probe(self) -> Verdict:
+        """Ask with an empty list: tells a setup fault from one poisonous record. Records nothing."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Adapter(ABC):
+    """A partner. Subclasses are found by importing every module of `partners.adapters`."""
+
+    slug: ClassVar[str]
+    label: ClassVar[str]
+    category: ClassVar[str]
+    description: ClassVar[str]
+    format: ClassVar[str] = "JSON"
+    fields: ClassVar[tuple[Field, ...]]
+
+    @abstractmethod
+    def encoder(self, options: EncodeOptions) -> Encoder: ...
+
+    @abstractmethod
+    def sender(self, settings: Settings, secrets: Secrets) -> Sender: ...
+
+    @abstractmethod
+    def test_connection(self, settings: Settings, secrets: Secrets) -> TestReport: ...
+
+    def needs_contact(self, options: EncodeOptions) -> bool:
+        """Whether `encode` wants the person's email or phone for records without identity."""
+        return True
+
+    def choice_label(self, field_name: str, value: Any) -> str:
+        """The label of a choice, for tables and sentences."""
+        for spec in self.fields:
+            if spec.name == field_name:
+                return next((choice.label for choice in spec.choices if choice.value == value), str(value))
+        return str(value)
