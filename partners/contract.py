@@ -87,6 +87,7 @@ class EncodeOptions:
     identifier_priority: tuple[str, ...] = ("identity", "email", "phone")
     excluded_properties: frozenset[str] = frozenset()
     hyphenate_names: bool = False
+    one_time: bool = False
 
 
 class Encoded(NamedTuple):
@@ -177,6 +178,10 @@ class Limits:
 class Encoder(Protocol):
     """Turns records into payloads for one run; pure, no I/O."""
 
+    def wants_contact(self, record: Record) -> bool:
+        """Whether `encode` needs the person's email and phone for this record."""
+        ...
+
     def encode(self, record: Record, contact: Contact) -> Encoded | Refusal | Skip: ...
 
 
@@ -212,10 +217,6 @@ class Adapter(ABC):
 
     @abstractmethod
     def test_connection(self, settings: Settings, secrets: Secrets) -> TestReport: ...
-
-    def needs_contact(self, options: EncodeOptions) -> bool:
-        """Whether `encode` wants the person's email or phone for records without identity."""
-        return True
 
     def choice_label(self, field_name: str, value: Any) -> str:
         """The label of a choice, for tables and sentences."""

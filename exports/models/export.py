@@ -94,6 +94,9 @@ class Export(models.Model):
     last_error = models.TextField(default="", editable=False, validators=[MaxLengthValidator(2000)])
 
     next_run_at = models.DateTimeField(null=True, editable=False)
+    captured_from = models.DateTimeField(
+        editable=False, help_text="recurring and live: owns what was captured from here on"
+    )
     next_tx_id = models.BigIntegerField(editable=False, help_text="the next window of a recurring export begins here")
     exported_on = models.DateTimeField(editable=False, help_text="start of the latest run; the creation until then")
     version = models.PositiveIntegerField(default=1, editable=False)

@@ -33,7 +33,9 @@ class Run(models.Model):
     window_start = models.DateTimeField(help_text="for people on the position axis, the rule on the time axis")
     window_end = models.DateTimeField()
     from_tx_id = models.BigIntegerField(default=0, help_text="inclusive")
-    until_tx_id = models.BigIntegerField(help_text="exclusive: the horizon on the position axis, the ceiling on the time axis")
+    until_tx_id = models.BigIntegerField(
+        help_text="exclusive: the horizon on the position axis, the ceiling on the time axis"
+    )
     settings = models.JSONField()
     estimate = models.BigIntegerField(default=0)
     reading = models.BooleanField(default=True, help_text="its cursor is not at its end")

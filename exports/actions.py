@@ -1,0 +1,175 @@
+"""The verbs of exports: pages, REST and admin all call these.
+
+Each raises Invalid (fields of ExportSpec) or Refused, and writes its audit entry in its own transaction.
+"""
+
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from events import positions
+from exports import lifecycle, runs, schedule
+from exports.models import Export, Frequency, Run, Shard
+from exports.spec import ExportSpec, check, cleaned, spec_of
+from exports_portal.common import audit, bells
+from exports_portal.common.audit import Actor
+from exports_portal.common.errors import Refused
+from partners import actions as partner_actions
+from partners.models import Integration
+from projects.models import Project, User
+
+
+@transaction.atomic
+def create_export(*, project: Project, spec: ExportSpec, by: Actor, now: datetime) -> Export:
+    """Create an export; it is PENDING until a worker takes up its first run."""
+    spec = _tidy(spec)
+    integration = check(spec, project=project, now=now)
+    export = Export(
+        project=project,
+        created_by=_user(by),
+        created_at=now,
+        updated_at=now,
+        exported_on=now,
+        captured_from=now,
+        next_tx_id=0,
+    )
+    _apply(export, spec, integration)
+    if export.frequency == Frequency.RECURRING:
+        _begin_cycle(export, now=now)
+    export.save()
+    audit.record(action="export.create", by=by, now=now, project_id=project.pk, target=export, after=_plain(spec))
+    if export.frequency == Frequency.ONE_TIME:
+        runs.create_one_time(export, now=now)
+    transaction.on_commit(bells.ring_tick)
+    return export
+
+
+@transaction.atomic
+def edit_export(*, export: Export, spec: ExportSpec, version: int | None, by: Actor, now: datetime) -> Export:
+    """Change a recurring or live export; the run under way keeps its settings. `version` is what the editor saw."""
+    export = _locked(export)
+    _refuse_unless_editable(export)
+    if version is not None and version != export.version:
+        raise Refused("Somebody changed this export while you were editing it. Reload it, and make your change again.")
+    before, spec = spec_of(export), _tidy(spec)
+    if spec.type != before.type:
+        raise Refused("You cannot change the export from User Profile to Event and vice-versa. Create a new export.")
+    if spec.frequency == Frequency.ONE_TIME:
+        raise Refused("A recurring export cannot become a one-time export. Create a new export.")
+    integration = check(spec, project=export.project, now=now, previous=before)
+    _apply(export, spec, integration)
+    if (before.every_hours, before.start_date) != (spec.every_hours, spec.start_date):
+        _restart_cycle(export, now=now)
+    export.version += 1
+    export.updated_at = now
+    export.save()
+    old, new = _plain(before), _plain(spec)
+    changed = [name for name in new if old[name] != new[name]]
+    audit.record(
+        action="export.edit",
+        by=by,
+        now=now,
+        project_id=export.project_id,
+        target=export,
+        before={name: old[name] for name in changed},
+        after={name: new[name] for name in changed},
+    )
+    return export
+
+
+def stop_export(*, export: Export, by: Actor, now: datetime, user: User | None = None) -> Export:
+    """Stop an export for good; harmless when it is STOPPED already. Refused when it is DONE."""
+    stopped = lifecycle.stop(export, by=by, now=now, user=user)
+    export.refresh_from_db()
+    if not stopped and export.status == "DONE":
+        raise Refused("This export is DONE: everything has been sent, so there is nothing to stop.")
+    return export
+
+
+@transaction.atomic
+def retry_export(*, export: Export, by: Actor, now: datetime) -> Export:
+    """Retry now: forget every wait of this export, and the setup fault of its integration."""
+    export = _locked(export)
+    if not export.is_active:
+        raise Refused(f"This export is {export.status}. Only one that is PENDING or RUNNING can be retried.")
+    Shard.objects.filter(run__export=export, open=True).update(not_before=None, rung_at=None)
+    partner_actions.resume(integration=export.integration)
+    Export.objects.filter(pk=export.pk).update(needs_attention=False)
+    audit.record(action="export.retry", by=by, now=now, project_id=export.project_id, target=export)
+    transaction.on_commit(bells.ring_tick)
+    export.refresh_from_db()
+    return export
+
+
+@transaction.atomic
+def run_now(*, export: Export, by: Actor, now: datetime) -> Run:
+    """A run at once for what was captured since the last one; the cycle goes on as before. Recurring only."""
+    export = _locked(export)
+    if export.frequency != Frequency.RECURRING:
+        raise Refused("Only recurring exports can be run now.")
+    if not export.is_active:
+        raise Refused(f"This export is {export.status}. Only one that is PENDING or RUNNING can be run now.")
+    if export.runs.active().filter(reading=True).exists():
+        raise Refused("A run of this export is being read right now. Try again when it is done.")
+    run = runs.create_recurring(export, now=now)
+    audit.record(
+        action="export.run_now", by=by, now=now, project_id=export.project_id, target=export, after={"run": run.pk}
+    )
+    transaction.on_commit(bells.ring_tick)
+    return run
+
+
+def _begin_cycle(export: Export, *, now: datetime) -> None:
+    assert export.start_date is not None
+    assert export.every_hours is not None
+    tz = export.project.tz
+    export.captured_from = schedule.local_instant(export.start_date, 0, tz)
+    export.next_run_at = schedule.first_run(export.start_date, export.every_hours, tz, now=now)
+    # What is stored below the horizon was received before now; a later start need not read it at all.
+    export.next_tx_id = positions.horizon() if export.captured_from > now else 0
+
+
+def _restart_cycle(export: Export, *, now: datetime) -> None:
+    assert export.start_date is not None
+    assert export.every_hours is not None
+    if not export.runs.exists() and export.captured_from > now:
+        _begin_cycle(export, now=now)
+        return
+    export.next_run_at = schedule.restart(export.start_date, export.every_hours, export.project.tz, now=now)
+
+
+def _refuse_unless_editable(export: Export) -> None:
+    if export.frequency == Frequency.ONE_TIME:
+        raise Refused("You cannot edit a One time export. Create a new export instead.")
+    if not export.is_active:
+        raise Refused(f"You cannot modify exports marked as {export.status}. Create a new export instead.")
+
+
+def _locked(export: Export) -> Export:
+    return Export.objects.select_for_update(of=("self",)).select_related("integration", "project").get(pk=export.pk)
+
+
+def _tidy(spec: ExportSpec) -> ExportSpec:
+    return replace(
+        spec,
+        name=spec.name.strip(),
+        selected_events=cleaned(spec.selected_events),
+        excluded_properties=cleaned(spec.excluded_properties),
+    )
+
+
+def _apply(export: Export, spec: ExportSpec, integration: Integration) -> None:
+    for name, value in asdict(spec).items():
+        if name != "integration_id":
+            setattr(export, name, list(value) if isinstance(value, tuple) else value)
+    export.integration = integration
+
+
+def _plain(spec: ExportSpec) -> dict[str, Any]:
+    return {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in asdict(spec).items()}
+
+
+def _user(by: Actor) -> User | None:
+    return User.objects.filter(pk=by.id).first() if by.id else None

@@ -1,0 +1,124 @@
+"""Every change of an export's or a run's status. Nothing else writes `status` (DESIGN 5.11).
+
+Each move stands in MOVES, is one guarded UPDATE (the race is lost when no row changed) and leaves an audit
+entry in the same transaction.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.db import transaction
+
+from exports.models import Export, Frequency, Run, Shard, Status
+from exports_portal.common import audit
+from exports_portal.common.audit import PORTAL, Actor
+
+log = structlog.get_logger("exports")
+
+MOVES: dict[str, dict[Status, Status]] = {
+    "start": {Status.PENDING: Status.RUNNING},
+    "wait": {Status.RUNNING: Status.PENDING},  # a recurring export between two runs
+    "finish": {Status.RUNNING: Status.DONE},
+    "stop": {Status.PENDING: Status.STOPPED, Status.RUNNING: Status.STOPPED},
+}
+
+
+def _move(row: Export | Run, verb: str, *, by: Actor, now: datetime, detail: dict[str, Any], **changes: Any) -> bool:
+    """Move `row` by `verb`; False when its status does not allow it (any more). Writes the audit entry."""
+    moves = MOVES[verb]
+    for old, new in moves.items():
+        changed = type(row).objects.filter(pk=row.pk, status=old).update(status=new, **changes)
+        if changed:
+            export = row if isinstance(row, Export) else row.export
+            audit.record(
+                action=f"{row._meta.model_name}.{verb}",
+                by=by,
+                now=now,
+                project_id=export.project_id,
+                target=row,
+                before={"status": old},
+                after={"status": new, **detail},
+            )
+            row.refresh_from_db()
+            return True
+    return False
+
+
+def _lock(export_id: int) -> None:
+    """All moves take the export's row first, so that two of them wait for each other instead of deadlocking."""
+    Export.objects.select_for_update().only("pk").get(pk=export_id)
+
+
+@transaction.atomic
+def run_started(run: Run, *, now: datetime) -> bool:
+    """A worker took up the run's first shard. The export starts with it."""
+    _lock(run.export_id)
+    if not _move(run, "start", by=PORTAL, now=now, detail={}, started_at=now):
+        return False
+    Export.objects.filter(pk=run.export_id).update(exported_on=now)
+    _move(run.export, "start", by=PORTAL, now=now, detail={"run": run.pk})
+    log.info("run.started", project=run.export.project_id, export=run.export_id, run=run.pk, estimate=run.estimate)
+    return True
+
+
+@transaction.atomic
+def shard_settled(shard: Shard, *, now: datetime) -> None:
+    """A shard has nothing left to read or to drain: close it, and its run and export when they are complete."""
+    run = Run.objects.select_related("export").get(pk=shard.run_id)
+    _lock(run.export_id)
+    Shard.objects.filter(pk=shard.pk, reading=False, held=0).update(open=False)
+    shards = list(run.shards.values_list("open", "reading"))
+    if not any(reading for _, reading in shards):
+        Run.objects.filter(pk=run.pk).update(reading=False)
+    if any(is_open for is_open, _ in shards):
+        return
+    _finish(run, now=now)
+
+
+def _finish(run: Run, *, now: datetime) -> None:
+    if not _move(run, "finish", by=PORTAL, now=now, detail={}, finished_at=now):
+        return
+    counts = Run.objects.with_counts().get(pk=run.pk)
+    log.info(
+        "run.done",
+        project=run.export.project_id,
+        export=run.export_id,
+        run=run.pk,
+        read=counts.read,
+        delivered=counts.delivered,
+        rejected=counts.rejected,
+        skipped=counts.skipped,
+    )
+    if run.export.frequency == Frequency.ONE_TIME:
+        _move(run.export, "finish", by=PORTAL, now=now, detail={"run": run.pk}, next_run_at=None)
+    elif not run.export.runs.active().exists():
+        _move(run.export, "wait", by=PORTAL, now=now, detail={"run": run.pk})
+
+
+@transaction.atomic
+def stop(export: Export, *, by: Actor, now: datetime, reason: str = "", user: Any = None) -> bool:
+    """Stop an export and its runs at once. False when it was DONE or STOPPED already.
+
+    Its shards are closed, so no worker takes them up; a request that is out now is still counted when its
+    answer comes, as settling asks for the fence and not for the status.
+    """
+    _lock(export.pk)
+    detail = {"reason": reason} if reason else {}
+    if not _move(
+        export,
+        "stop",
+        by=by,
+        now=now,
+        detail=detail,
+        stop_reason=reason,
+        stopped_by=user,
+        next_run_at=None,
+        updated_at=now,
+    ):
+        return False
+    for run in export.runs.active():
+        _move(run, "stop", by=by, now=now, detail=detail, finished_at=now)
+        run.shards.update(open=False)
+    log.info("export.stopped", project=export.project_id, export=export.pk, by=by.name, reason=reason or None)
+    return True

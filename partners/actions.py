@@ -1,0 +1,196 @@
+"""The verbs of integrations: pages, REST and admin all call these."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import structlog
+from django.db import transaction
+from django.db.models.functions import Lower
+
+from exports_portal.common import audit, bells
+from exports_portal.common.audit import PORTAL, Actor
+from exports_portal.common.errors import Invalid, Refused
+from partners.contract import Adapter, TestReport
+from partners.models import Integration
+from partners.registry import all_adapters
+from projects.models import Project
+
+log = structlog.get_logger("partners")
+
+ACTIVE_EXPORTS = ("PENDING", "RUNNING")  # exports.models.Status lies above this app
+
+
+@transaction.atomic
+def create_integration(
+    *, project: Project, partner: str, nickname: str, values: Mapping[str, str], by: Actor, now: datetime
+) -> Integration:
+    """Integrate a partner. `values` are the adapter's fields by name; missing ones take their default."""
+    adapter = _adapter(partner)
+    values = _with_defaults(adapter, values)
+    nickname = nickname.strip()
+    _check(adapter, values, _nickname_errors(project, nickname, except_for=None))
+    integration = Integration(project=project, partner=partner, created_at=now, created_by_id=by.id)
+    _apply(integration, adapter, nickname, values, now=now)
+    audit.record(
+        action="integration.create",
+        by=by,
+        now=now,
+        project_id=project.pk,
+        target=integration,
+        after={"nickname": nickname, "key": f"••••{integration.key_hint}", **integration.settings},
+    )
+    return integration
+
+
+@transaction.atomic
+def edit_integration(
+    *, integration: Integration, nickname: str, values: Mapping[str, str], by: Actor, now: datetime
+) -> Integration:
+    """Change an integration; a secret left empty stays. Runs under way keep their settings, the key changes at once.
+
+    A setup fault is forgotten: sending goes on where it was, with what has been mended.
+    """
+    integration = _locked(integration)
+    adapter = integration.adapter
+    kept = {**integration.settings, **integration.secrets}
+    values = {spec.name: values.get(spec.name) or kept.get(spec.name, spec.default) for spec in adapter.fields}
+    nickname = nickname.strip()
+    _check(adapter, values, _nickname_errors(integration.project, nickname, except_for=integration))
+    before = {"nickname": integration.nickname, "key": f"••••{integration.key_hint}", **integration.settings}
+    _apply(integration, adapter, nickname, values, now=now)
+    after = {"nickname": nickname, "key": f"••••{integration.key_hint}", **integration.settings}
+    audit.record(
+        action="integration.edit",
+        by=by,
+        now=now,
+        project_id=integration.project_id,
+        target=integration,
+        before=before,
+        after=after,
+    )
+    resume(integration=integration)
+    transaction.on_commit(bells.ring_tick)
+    return integration
+
+
+@transaction.atomic
+def disconnect(*, integration: Integration, by: Actor, now: datetime) -> None:
+    """Forget the secrets and hide the integration. Refused while exports that use it are active."""
+    integration = _locked(integration)
+    active = integration.exports.filter(status__in=ACTIVE_EXPORTS).count()
+    if active:
+        word = "export uses" if active == 1 else "exports use"
+        raise Refused(f"{active} active {word} “{integration.nickname}”. Stop them first, then disconnect.")
+    integration.disconnected_at = now
+    integration.secrets = {}
+    integration.save(update_fields=["disconnected_at", "secrets"])
+    audit.record(action="integration.disconnect", by=by, now=now, project_id=integration.project_id, target=integration)
+
+
+def test_values(*, partner: str, values: Mapping[str, str]) -> TestReport:
+    """Test connection for what stands in a form that has not been saved. Records nothing anywhere."""
+    adapter = _adapter(partner)
+    values = _with_defaults(adapter, values)
+    _check(adapter, values, {})
+    return adapter.test_connection(*_split(adapter, values))
+
+
+def test_integration(*, integration: Integration, by: Actor, now: datetime) -> TestReport:
+    """Test connection for a saved integration; the result stands on its card. Success ends a setup fault."""
+    report = integration.adapter.test_connection(integration.settings, integration.secrets)
+    message = report.steps[-1].message if report.steps else ""
+    Integration.objects.filter(pk=integration.pk).update(tested_at=now, test_ok=report.ok, test_message=message)
+    audit.record(
+        action="integration.test",
+        by=by,
+        now=now,
+        project_id=integration.project_id,
+        target=integration,
+        after={"ok": report.ok},
+    )
+    if report.ok:
+        resume(integration=integration)
+    return report
+
+
+def record_setup_fault(*, integration: Integration, message: str, now: datetime) -> None:
+    """Stop sending for this integration until a person mends it; its exports say so. Keeps everything."""
+    changed = Integration.objects.filter(pk=integration.pk, setup_fault="").update(
+        setup_fault=message, setup_fault_at=now
+    )
+    integration.exports.filter(status__in=ACTIVE_EXPORTS).update(needs_attention=True, last_error=message)
+    if changed:
+        log.error("integration.setup_fault", integration=integration.pk, message=message)
+        audit.record(
+            action="integration.setup_fault",
+            by=PORTAL,
+            now=now,
+            project_id=integration.project_id,
+            target=integration,
+            after={"message": message},
+        )
+
+
+def pause(*, integration: Integration, until: datetime) -> None:
+    """The partner asked us to leave the whole integration alone until then."""
+    Integration.objects.filter(pk=integration.pk).update(paused_until=until)
+
+
+def resume(*, integration: Integration) -> None:
+    """Forget a setup fault and a pause."""
+    Integration.objects.filter(pk=integration.pk).update(setup_fault="", setup_fault_at=None, paused_until=None)
+    integration.exports.filter(status__in=ACTIVE_EXPORTS, needs_attention=True).update(
+        needs_attention=False, last_error=""
+    )
+
+
+def _locked(integration: Integration) -> Integration:
+    return Integration.objects.select_for_update(of=("self",)).select_related("project").get(pk=integration.pk)
+
+
+def _adapter(partner: str) -> Adapter:
+    adapters = all_adapters()
+    if partner not in adapters:
+        raise Invalid({"partner": [f"Choose one of: {', '.join(adapters)}."]})
+    return adapters[partner]
+
+
+def _with_defaults(adapter: Adapter, values: Mapping[str, str]) -> dict[str, str]:
+    return {spec.name: values.get(spec.name) or spec.default for spec in adapter.fields}
+
+
+def _check(adapter: Adapter, values: Mapping[str, str], errors: dict[str, list[str]]) -> None:
+    for spec in adapter.fields:
+        message = spec.check(values[spec.name])
+        if message:
+            errors.setdefault(spec.name, []).append(message)
+    if errors:
+        raise Invalid(errors)
+
+
+def _nickname_errors(project: Project, nickname: str, *, except_for: Integration | None) -> dict[str, list[str]]:
+    if not nickname:
+        return {"nickname": ["Enter a Partner Nickname."]}
+    if len(nickname) > 80:
+        return {"nickname": [f"The nickname has {len(nickname)} characters; 80 is the most."]}
+    taken = project.integrations.connected().alias(lower=Lower("nickname")).filter(lower=nickname.lower())
+    if except_for is not None:
+        taken = taken.exclude(pk=except_for.pk)
+    return {"nickname": [f"“{nickname}” is taken in this project. Choose another nickname."]} if taken.exists() else {}
+
+
+def _split(adapter: Adapter, values: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """(settings, secrets)"""
+    secret = {spec.name for spec in adapter.fields if spec.secret}
+    settings = {name: value for name, value in values.items() if name not in secret}
+    return settings, {name: value for name, value in values.items() if name in secret}
+
+
+def _apply(
+    integration: Integration, adapter: Adapter, nickname: str, values: Mapping[str, str], *, now: datetime
+) -> None:
+    integration.nickname = nickname
+    integration.settings, integration.secrets = _split(adapter, values)
+    integration.key_hint = next(iter(integration.secrets.values()), "")[-4:]
+    integration.updated_at = now
+    integration.save()
