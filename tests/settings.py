@@ -1,0 +1,17 @@
+"""The portal's settings with what only tests need: cheap password hashes and templates that name what is missing."""
+
+from exports_portal.settings import *  # noqa: F403 the tests run on the real settings
+from exports_portal.settings import LOGGING
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # only speed matters here
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "testserver"]
+
+LOGGING = {
+    **LOGGING,
+    "filters": {**LOGGING.get("filters", {}), "undefined": {"()": "tests.templates.UndefinedVariables"}},
+    "loggers": {
+        **LOGGING["loggers"],
+        "django.template": {"level": "DEBUG", "filters": ["undefined"], "propagate": False},
+    },
+}
