@@ -4,11 +4,58 @@ Work and its retries live in the database; a lost or doubled message harms nothi
 """
 
 import os
+import signal
+from typing import Any
 
-from celery import Celery
+from celery import Celery, bootsteps
+from celery.signals import setup_logging, worker_process_init
+from django_structlog.celery.steps import DjangoStructLogInitStep
+
+from exports_portal.processes import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exports_portal.settings")
 
 app = Celery("exports_portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+BEAT_SECONDS = 5.0
+
+
+class SignOfLife(bootsteps.StartStopStep):
+    """Tells `/ready` every few seconds which queues this worker serves."""
+
+    requires = ("celery.worker.components:Timer",)
+
+    def start(self, worker: Any) -> None:
+        self.queues = list(worker.app.amqp.queues.consume_from)
+        self._beat()
+        self.timer = worker.timer.call_repeatedly(BEAT_SECONDS, self._beat)
+
+    def stop(self, worker: Any) -> None:
+        self.timer.cancel()
+
+    def _beat(self) -> None:
+        from exports_portal.common import heartbeat  # settings are ready only once the worker has started
+
+        heartbeat.serve(self.queues)
+
+
+app.steps["worker"].add(DjangoStructLogInitStep)
+app.steps["worker"].add(SignOfLife)
+
+
+@setup_logging.connect
+def use_our_logging(**_kwargs: Any) -> None:
+    """Being connected is what keeps Celery from setting up its own logging."""
+    from django.conf import settings
+
+    from exports_portal.logging import configure
+
+    configure(settings.LOGGING)
+
+
+@worker_process_init.connect
+def end_with_the_worker(**_kwargs: Any) -> None:
+    """A pool process must not go on when its worker was killed: nobody would hand it work or stop it."""
+    die_with_parent(signal.SIGKILL, parent=os.getppid())

@@ -57,7 +57,9 @@ def database() -> dict[str, Any]:
     url = os.environ.get("DATABASE_URL") or addresses().get("database_url", "")
     parts = urlsplit(url)
     if url and parts.scheme not in ("postgres", "postgresql"):
-        raise SystemExit(f"DATABASE_URL must start with postgresql://, not {parts.scheme}://: the portal runs on PostgreSQL only.")
+        raise SystemExit(
+            f"DATABASE_URL must start with postgresql://, not {parts.scheme}://: the portal runs on PostgreSQL only."
+        )
     options: dict[str, Any] = dict(parse_qsl(parts.query))
     host = options.pop("host", None) or parts.hostname or str(data_dir() / "not-running-start-it-with-make-run")
     return {
@@ -70,6 +72,26 @@ def database() -> dict[str, Any]:
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": options,
+    }
+
+
+def email(url: str) -> dict[str, Any]:
+    """Django's EMAIL_… settings from EMAIL_URL: smtp:// (STARTTLS with ?tls=1), smtps://; unset prints to the log."""
+    if not url:
+        return {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}
+    parts = urlsplit(url)
+    if parts.scheme not in ("smtp", "smtps"):
+        raise SystemExit(f"EMAIL_URL must start with smtp:// or smtps://, not {parts.scheme}://.")
+    secure = parts.scheme == "smtps"
+    return {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": parts.hostname or "localhost",
+        "EMAIL_PORT": parts.port or (465 if secure else 25),
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_SSL": secure,
+        "EMAIL_USE_TLS": not secure and dict(parse_qsl(parts.query)).get("tls") == "1",
+        "EMAIL_TIMEOUT": 30,
     }
 
 

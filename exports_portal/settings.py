@@ -3,6 +3,7 @@
 Every variable stands with a sentence in `.env.example`.
 """
 
+import logging
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from csp.constants import NONE, SELF
 from environs import Env
 
 from exports_portal import runtime
+from exports_portal.logging import configure_structlog, logging_settings
 
 env = Env()
 
@@ -22,6 +24,8 @@ PORTAL_DEMO = env.bool("PORTAL_DEMO", default=True)
 PORTAL_HTTPS = env.bool("PORTAL_HTTPS", default=False)
 PORTAL_LEASE_SECONDS = env.int("PORTAL_LEASE_SECONDS", default=15)
 PORTAL_MAX_SHARDS = env.int("PORTAL_MAX_SHARDS", default=4)
+PORTAL_SANDBOX = env.bool("PORTAL_SANDBOX", default=False)  # set by the supervisor: the hosts below are its sandbox
+PORTAL_METRICS_TOKEN = env.str("PORTAL_METRICS_TOKEN", "")
 LOG_FORMAT = env.str("LOG_FORMAT", "console")
 
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
@@ -119,7 +123,7 @@ USE_I18N = False
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = PORTAL_DATA_DIR / "static"
+WHITENOISE_USE_FINDERS = True  # served from where they lie: nothing to collect before the start
 STATICFILES_DIRS = [BASE_DIR / "static"]
 
 CONTENT_SECURITY_POLICY = {
@@ -137,6 +141,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PORTAL_HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if PORTAL_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PORTAL_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^(live|ready|metrics)$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PORTAL_HTTPS else None
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 2**20  # 1,000 records of 16 KB
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
@@ -152,6 +157,22 @@ CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "exports.tasks.tick", "schedule": 1.0, "options": {"queue": "tick", "expires": 5}},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULE_FILENAME = str(PORTAL_DATA_DIR / "beat-schedule")
+
+configure_structlog()
+LOGGING = logging_settings(log_format=LOG_FORMAT, level=env.str("LOG_LEVEL", "INFO"))
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
+# The tick runs every second: what a task did says the task itself.
+DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_CELERY_TASK_START_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_CELERY_TASK_SUCCESS_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_CELERY_TASK_NOTICE_LOG_LEVEL = logging.DEBUG
+
+globals().update(runtime.email(env.str("EMAIL_URL", "")))
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("PORTAL_EMAIL_FROM", "portal@localhost")
 
 AMPLITUDE_STANDARD_URL = env.str("AMPLITUDE_STANDARD_URL", "")
 AMPLITUDE_EU_URL = env.str("AMPLITUDE_EU_URL", "")

@@ -1,10 +1,16 @@
-"""The tick's sign of life in Redis: `/ready` tells from it whether runs are being started at all."""
+"""Signs of life in Redis: `/ready` tells from them whether runs are started and every queue has a worker."""
+
+from collections.abc import Iterable
+from contextlib import suppress
 
 import redis
 from django.conf import settings
 
-KEY = "portal:tick"
-SECONDS = 30
+TICK_KEY = "portal:tick"
+TICK_SECONDS = 30
+QUEUE_KEY = "portal:queue:{}"
+QUEUE_SECONDS = 15  # three beats of a worker
+QUEUES = ("tick", "live", "bulk")
 
 
 def _redis() -> redis.Redis:
@@ -12,13 +18,21 @@ def _redis() -> redis.Redis:
 
 
 def beat() -> None:
-    """Say that the tick ran; the tick task calls it each time. Raises redis.RedisError when Redis is away."""
-    with _redis() as connection:
-        connection.set(KEY, "1", ex=SECONDS)
+    """Say that the tick ran; the tick task calls it each time. A missing Redis never breaks the tick."""
+    with suppress(redis.RedisError), _redis() as connection:
+        connection.set(TICK_KEY, "1", ex=TICK_SECONDS)
 
 
-def seconds_left() -> int | None:
-    """Seconds until the last sign of life runs out (30 right after a tick); None when the tick does not run."""
+def serve(queues: Iterable[str]) -> None:
+    """Say that a worker takes tasks from `queues`; each worker calls it every few seconds."""
+    with suppress(redis.RedisError), _redis() as connection:
+        for queue in queues:
+            connection.set(QUEUE_KEY.format(queue), "1", ex=QUEUE_SECONDS)
+
+
+def missing() -> list[str]:
+    """What gives no sign of life: "tick" and "worker <queue>" for each queue. Raises redis.RedisError."""
+    names = ["tick", *(f"worker {queue}" for queue in QUEUES)]
     with _redis() as connection:
-        left = connection.ttl(KEY)
-    return left if left >= 0 else None
+        signs = connection.mget([TICK_KEY, *(QUEUE_KEY.format(queue) for queue in QUEUES)])
+    return [name for name, sign in zip(names, signs, strict=True) if sign is None]

@@ -1,0 +1,108 @@
+"""Log lines that a person can follow and a program can parse: one shape for web, workers, beat and commands.
+
+    2026-11-23T10:00:00Z info batch.delivered run=12 shard=0 events=2000 status=200 ms=41
+
+JSON with LOG_FORMAT=json. `structlog.get_logger()` in our code; the standard library's records take the same way.
+"""
+
+import json
+import logging
+import logging.config
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import structlog
+
+SECRET_KEYS = frozenset({"api_key", "authorization", "cookie", "passcode", "password", "secret", "token"})
+LEADING = ("timestamp", "level", "event", "logger", "exception")
+# What a library says that is not our business below its level.
+LIBRARY_LEVELS = {
+    "axes": "WARNING",
+    "celery": "WARNING",
+    "django": "INFO",
+    "django.request": "ERROR",  # 404 and 403 already have their request_finished line
+    "django.server": "WARNING",
+    "django.template": "INFO",
+    "kombu": "WARNING",
+    "urllib3": "WARNING",
+}
+
+
+def mask_secrets(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Whoever logs a secret by its name logs three stars."""
+    for key in SECRET_KEYS & line.keys():
+        line[key] = "***"
+    return line
+
+
+def render_line(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:
+    """`time level event key=value …`; an exception's traceback follows on lines of its own."""
+    event = str(line["event"])
+    if "logger" in line:
+        event = f"{line['logger']}: {event}"
+    pairs = [f"{key}={_value(value)}" for key, value in line.items() if key not in LEADING and value is not None]
+    text = " ".join([str(line["timestamp"]), str(line["level"]), event, *pairs])
+    return f"{text}\n{line['exception']}" if line.get("exception") else text
+
+
+def _value(value: Any) -> str:
+    text = "true" if value is True else "false" if value is False else str(value)
+    plain = text and not any(char.isspace() or char in '="' or not char.isprintable() for char in text)
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def _name_foreign_logger(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A line of a library says which one spoke."""
+    record = line.get("_record")
+    if record is not None:
+        line["logger"] = record.name
+    return line
+
+
+SHARED = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True),
+    mask_secrets,
+]
+
+
+def configure_structlog() -> None:
+    """Send structlog's lines through the standard library, where LOGGING formats them."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *SHARED,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.processors.format_exc_info,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def logging_settings(*, log_format: str, level: str = "INFO") -> dict[str, Any]:
+    """Django's LOGGING: everything to stdout in one shape. `log_format` is "json", else readable lines."""
+    renderer = structlog.processors.JSONRenderer(ensure_ascii=False) if log_format == "json" else render_line
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+                "foreign_pre_chain": [*SHARED, _name_foreign_logger, structlog.processors.format_exc_info],
+            }
+        },
+        "handlers": {"stdout": {"class": "logging.StreamHandler", "stream": sys.stdout, "formatter": "line"}},
+        "root": {"handlers": ["stdout"], "level": level},
+        "loggers": {name: {"level": library} for name, library in LIBRARY_LEVELS.items()},
+    }
+
+
+def configure(settings: Mapping[str, Any]) -> None:
+    """Apply Django's LOGGING in a process that Celery started, in place of Celery's own."""
+    logging.config.dictConfig(dict(settings))
