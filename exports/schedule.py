@@ -75,7 +75,7 @@ def boundaries(start: date, every_hours: int, tz: ZoneInfo) -> Iterator[datetime
 
 
 def next_boundary(start: date, every_hours: int, tz: ZoneInfo, *, after: datetime) -> datetime:
-    """The first boundary of the cycle later than `after`; never the start itself, where nothing has been captured yet."""
+    """The first boundary later than `after`; never the start itself, when nothing has been captured yet."""
     first = local_instant(start, 0, tz)
     near = max(start, after.astimezone(tz).date() - timedelta(days=1))
     return next(instant for instant in boundaries(near, every_hours, tz) if instant > max(after, first))

@@ -4,6 +4,7 @@ A second partner is one new file in `partners/adapters/`: it subclasses Adapter,
 and which of them are secret, and is registered by being defined.
 """
 
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -217,6 +218,10 @@ class Adapter(ABC):
 
     @abstractmethod
     def test_connection(self, settings: Settings, secrets: Secrets) -> TestReport: ...
+
+    def backoff_seconds(self, failures: int) -> float:
+        """How long to wait after so many passing faults in a row: exponential with jitter, at most 5 minutes."""
+        return min(300.0, 2.0 ** min(failures, 9)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret hangs on it
 
     def choice_label(self, field_name: str, value: Any) -> str:
         """The label of a choice, for tables and sentences."""

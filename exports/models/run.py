@@ -18,7 +18,7 @@ class RunQuerySet(models.QuerySet["Run"]):
         return self.filter(status__in=ACTIVE)
 
     def with_counts(self) -> "RunQuerySet":
-        """Adds the sums over the shards: read, delivered, rejected, held, skipped, in_flight, unconfirmed, takeovers."""
+        """Adds the sums over the shards: the five counts, in_flight, unconfirmed, takeovers and altered."""
         names = (*COUNTS, "in_flight", "unconfirmed", "takeovers", "altered")
         return self.annotate(**{name: Sum(f"shards__{name}") for name in names})
 

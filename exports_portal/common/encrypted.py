@@ -40,7 +40,7 @@ class EncryptedJSONField(models.TextField):
             return json.loads(fernet().decrypt(value.encode()))
         except InvalidToken as error:
             raise SecretUnreadable(
-                "A stored key cannot be decrypted: PORTAL_ENCRYPTION_KEYS no longer holds the key it was encrypted with. "
+                "A stored key cannot be decrypted: PORTAL_ENCRYPTION_KEYS no longer holds the key that encrypted it. "
                 "Put that key back at the end of the list."
             ) from error
 

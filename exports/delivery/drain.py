@@ -1,0 +1,95 @@
+"""Sends held records once their wait is over, in the order in which they were held (DESIGN 5.6)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db.models import Min
+
+from events import store
+from exports.delivery import ledger
+from exports.delivery.batches import BatchReader, Entry
+from exports.delivery.exchange import Exchange, Hold, Result
+from exports.delivery.lease import Lease
+from exports.models import Held, Run, Shard
+from partners.contract import Refusal
+
+DRAIN_RECORDS = 2_000
+
+# A record goes only when nothing earlier of one of its ids still waits, or is another worker's to send.
+DUE = """
+SELECT h.record_id FROM exports_held h
+ WHERE h.shard_id = %(shard)s AND h.not_before <= %(now)s
+   AND NOT EXISTS (
+       SELECT 1 FROM exports_held e
+        WHERE e.export_id = h.export_id AND e.id < h.id AND e.ids && h.ids
+          AND (e.shard_id <> h.shard_id OR e.not_before > %(now)s))
+ ORDER BY h.id LIMIT %(limit)s
+"""
+GONE = Refusal(
+    "deleted",
+    "",
+    "The record was deleted from the event log while it waited.",
+    "Nothing to do: deleted records are not sent.",
+)
+
+
+def waiting_ids(export_id: int, *, now: datetime) -> dict[str, float]:
+    """Ids of an export that have held records → seconds until the last of them may go; later records queue behind."""
+    waits: dict[str, float] = {}
+    for ids, not_before in Held.objects.filter(export_id=export_id).values_list("ids", "not_before").iterator():
+        seconds = max(0.0, (not_before - now).total_seconds())
+        for key in ids:
+            waits[key] = max(waits.get(key, 0.0), seconds)
+    return waits
+
+
+def next_due(shard_id: int) -> datetime | None:
+    """When the first held record of a shard may be sent again."""
+    return Held.objects.filter(shard_id=shard_id).aggregate(first=Min("not_before"))["first"]
+
+
+def drain(*, run: Run, lease: Lease, reader: BatchReader, exchange: Exchange, now: datetime) -> Result:
+    """Send what is due of this shard's held records and settle it. Returns what the exchange says."""
+    record_ids = _due(lease.shard_id, now=now)
+    if not record_ids:
+        return Result()
+    rows = store.read_by_ids(run.export.project_id, record_ids)
+    found = [rows[record_id] for record_id in record_ids if record_id in rows]
+    entries = [Entry(row.id, (None, row.id), outcome) for row, outcome in reader.encode(found)]
+    result = exchange.run(entries)
+    sums, still = _sort_out(entries, result)
+    lost = set(record_ids) - set(rows)
+    sums.rejected.extend((record_id, GONE) for record_id in lost)
+    gone = [*lost, *(entry.record_id for index, entry in enumerate(entries) if _left(result, index))]
+    ledger.settle_drained(
+        run=run, lease=lease, sums=sums, gone=gone, still=still, unconfirmed=result.unconfirmed, now=now
+    )
+    return result
+
+
+def _due(shard_id: int, *, now: datetime) -> list[int]:
+    held = Held.objects.raw(
+        DUE.replace("h.record_id FROM", "h.id, h.record_id FROM"),
+        {"shard": shard_id, "now": now, "limit": DRAIN_RECORDS},
+    )
+    return [row.record_id for row in held]
+
+
+def _left(result: Result, index: int) -> bool:
+    return index in result.settled and not isinstance(result.settled[index], Hold)
+
+
+def _sort_out(entries: Sequence[Entry], result: Result) -> tuple[ledger.Tally, dict[int, Hold]]:
+    sums, still = ledger.Tally(), {}
+    for index, entry in enumerate(entries):
+        settled = result.settled.get(index)
+        if isinstance(settled, Hold):
+            still[entry.record_id] = settled
+        elif settled is not None:
+            sums.add(entry, settled)
+    return sums, still
+
+
+def shard_is_drained(shard: Shard) -> bool:
+    """Nothing to read and nothing held."""
+    return not shard.reading and shard.held == 0

@@ -1,0 +1,114 @@
+"""Leases on shards, by the database's clock and a fence that every claim raises (DESIGN 5.4, 5.5)."""
+
+import os
+import socket
+import threading
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections, connection
+
+OWNER = f"{socket.gethostname()}:{os.getpid()}"
+
+CLAIM = """
+WITH old AS (
+    SELECT id, lease_until IS NOT NULL AS expired FROM exports_shard WHERE id = %(shard)s FOR UPDATE SKIP LOCKED)
+UPDATE exports_shard AS s
+   SET lease_until = now() + make_interval(secs => %(lease)s), lease_owner = %(owner)s, fence = s.fence + 1,
+       takeovers = s.takeovers + old.expired::int,
+       unconfirmed = greatest(s.unconfirmed, s.in_flight), in_flight = 0
+  FROM old, exports_run r JOIN exports_export e ON e.id = r.export_id
+  JOIN partners_integration i ON i.id = e.integration_id
+ WHERE s.id = old.id AND r.id = s.run_id AND s.open
+   AND (s.lease_until IS NULL OR s.lease_until < now())
+   AND (s.not_before IS NULL OR s.not_before <= now())
+   AND i.setup_fault = '' AND (i.paused_until IS NULL OR i.paused_until <= now())
+RETURNING s.fence, old.expired, s.unconfirmed
+"""
+RENEW = """
+UPDATE exports_shard SET lease_until = now() + make_interval(secs => %s)
+ WHERE id = %s AND fence = %s AND lease_until > now()
+"""
+RELEASE = """
+UPDATE exports_shard SET lease_until = NULL, rung_at = NULL, in_flight = 0,
+       not_before = CASE WHEN %(wait)s::float8 IS NULL THEN NULL ELSE now() + make_interval(secs => %(wait)s) END
+ WHERE id = %(shard)s AND fence = %(fence)s
+"""
+GUARD = "SELECT fence = %s AND lease_until > now(), open FROM exports_shard WHERE id = %s"
+
+
+class Guard(Enum):
+    """Whether a request may start now."""
+
+    GO = "go"
+    STOPPED = "stopped"  # the export was stopped: nothing more is sent, what is out is still settled
+    LOST = "lost"  # another worker may have the shard: write nothing
+
+
+@dataclass(frozen=True)
+class Lease:
+    shard_id: int
+    fence: int
+    taken_over: bool
+    unconfirmed: int
+
+    def guard(self) -> Guard:
+        """Ask before every request. One look-up by primary key."""
+        with connection.cursor() as cursor:
+            cursor.execute(GUARD, [self.fence, self.shard_id])
+            row = cursor.fetchone()
+        if row is None or not row[0]:
+            return Guard.LOST
+        return Guard.GO if row[1] else Guard.STOPPED
+
+    def renew(self) -> bool:
+        """Extend it; False once it has expired or been taken: an expired lease is never renewed."""
+        with connection.cursor() as cursor:
+            cursor.execute(RENEW, [settings.PORTAL_LEASE_SECONDS, self.shard_id, self.fence])
+            return cursor.rowcount == 1
+
+    def release(self, *, wait: float | None = None) -> None:
+        """Hand the shard back; nobody takes it up again for `wait` seconds."""
+        with connection.cursor() as cursor:
+            cursor.execute(RELEASE, {"wait": wait, "shard": self.shard_id, "fence": self.fence})
+
+
+def claim(shard_id: int) -> Lease | None:
+    """Take the shard, or None when it is closed, leased, waiting, or its integration may not send."""
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM, {"lease": settings.PORTAL_LEASE_SECONDS, "owner": OWNER, "shard": shard_id})
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    return Lease(shard_id, *row)
+
+
+class Heartbeat:
+    """Renews a lease from a thread of its own while a request or a long page is under way."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name=f"lease-{lease.shard_id}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        try:
+            while not self._done.wait(settings.PORTAL_LEASE_SECONDS / 3):
+                close_old_connections()
+                try:
+                    if not self._lease.renew():
+                        return
+                except DatabaseError:
+                    continue  # the database may come back before the lease runs out; the guard decides
+        finally:
+            connection.close()

@@ -1,0 +1,187 @@
+"""The ledger: counts, rejected and held rows and cursor move in one transaction, under the fence (DESIGN 5.2, 5.4)."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from exports.delivery.batches import Entry
+from exports.delivery.exchange import Accepted, Hold, Result, Settled, ids_of
+from exports.delivery.lease import Lease
+from exports.models import Axis, Held, Rejected, Run, Shard, Skipped
+from partners.contract import Encoded, Refusal, Skip
+
+SKIPPED_LISTED = 1_000  # per run
+
+
+class LeaseLost(Exception):
+    """Another worker has the shard; nothing was written."""
+
+
+@dataclass
+class Tally:
+    """Sums and rows of a settled stretch of records."""
+
+    delivered: int = 0
+    altered: int = 0
+    rejected: list[tuple[int, Refusal]] = field(default_factory=list)
+    held: list[tuple[Entry, Hold]] = field(default_factory=list)
+    skipped: list[tuple[int, Skip]] = field(default_factory=list)
+
+    @property
+    def read(self) -> int:
+        return self.delivered + len(self.rejected) + len(self.held) + len(self.skipped)
+
+    def add(self, entry: Entry, settled: Settled) -> None:
+        match settled:
+            case Accepted(altered):
+                self.delivered += 1
+                self.altered += bool(altered)
+            case Refusal():
+                payload = entry.outcome.body.decode() if isinstance(entry.outcome, Encoded) else settled.payload
+                self.rejected.append((entry.record_id, _with_payload(settled, payload)))
+            case Hold():
+                self.held.append((entry, settled))
+            case Skip():
+                self.skipped.append((entry.record_id, settled))
+
+
+def settled_prefix(entries: Sequence[Entry], result: Result) -> int:
+    """How many entries from the start have their outcome; the cursor may move over these only."""
+    if len(result.settled) == len(entries):
+        return len(entries)
+    return next(index for index in range(len(entries)) if index not in result.settled)
+
+
+def tally(entries: Sequence[Entry], result: Result, count: int) -> Tally:
+    """Sums over the first `count` entries."""
+    sums = Tally()
+    for index in range(count):
+        sums.add(entries[index], result.settled[index])
+    return sums
+
+
+@transaction.atomic
+def settle(
+    *,
+    run: Run,
+    lease: Lease,
+    sums: Tally,
+    cursor: tuple[Any, int] | None,
+    last: bool,
+    unconfirmed: int,
+    in_flight: int,
+    batch_records: int | None,
+    now: datetime,
+) -> None:
+    """Write what became of a stretch of records and move the cursor behind it. Raises LeaseLost.
+
+    cursor: None leaves it where it is. last: nothing remains to be read. in_flight: the size of the request that
+    follows at once, so that a worker that dies leaves behind how many records it may have sent.
+    """
+    changes: dict[str, Any] = {"unconfirmed": unconfirmed, "in_flight": in_flight, **_additions(sums)}
+    changes["read"] = F("read") + sums.read
+    if cursor is not None:
+        key = "cursor_time" if run.axis == Axis.TIME else "cursor_tx_id"
+        changes |= {key: cursor[0], "cursor_id": cursor[1]}
+    if last:
+        changes["reading"] = False
+    if sums.delivered:
+        changes["failures"] = 0
+    if batch_records is not None:
+        changes["batch_records"] = batch_records
+    _update(lease, changes)
+    _insert_rows(run, lease, sums, now=now)
+
+
+@transaction.atomic
+def settle_drained(
+    *, run: Run, lease: Lease, sums: Tally, gone: Sequence[int], still: dict[int, Hold], unconfirmed: int, now: datetime
+) -> None:
+    """Move held records to delivered, rejected or skipped on their original run; `read` stays (DESIGN 5.2).
+
+    gone: record ids that are held no more. still: record id → the new wait.
+    """
+    changes = {**_additions(sums), "held": F("held") - len(gone), "unconfirmed": unconfirmed, "in_flight": 0}
+    _update(lease, changes)
+    _insert_rows(run, lease, sums, now=now)
+    Held.objects.filter(shard_id=lease.shard_id, record_id__in=gone).delete()
+    for record_id, hold in still.items():
+        Held.objects.filter(shard_id=lease.shard_id, record_id=record_id).update(
+            not_before=now + timedelta(seconds=hold.seconds), message=hold.message
+        )
+
+
+def mark_in_flight(lease: Lease, records: int) -> None:
+    """Note how many records the first request of a slice carries. Raises LeaseLost."""
+    _update(lease, {"in_flight": records})
+
+
+def _additions(sums: Tally) -> dict[str, Any]:
+    additions = {
+        "delivered": sums.delivered,
+        "altered": sums.altered,
+        "rejected": len(sums.rejected),
+        "held": len(sums.held),
+        "skipped": len(sums.skipped),
+    }
+    return {name: F(name) + number for name, number in additions.items() if number}
+
+
+def _update(lease: Lease, changes: dict[str, Any]) -> None:
+    if not Shard.objects.filter(pk=lease.shard_id, fence=lease.fence).update(**changes):
+        raise LeaseLost(f"shard {lease.shard_id} fence {lease.fence}")
+
+
+def _insert_rows(run: Run, lease: Lease, sums: Tally, *, now: datetime) -> None:
+    if sums.rejected:
+        Rejected.objects.bulk_create(
+            Rejected(
+                run=run,
+                shard_id=lease.shard_id,
+                record_id=record_id,
+                reason=refusal.reason,
+                field=refusal.field[:120],
+                message=refusal.message,
+                cure=refusal.cure,
+                payload=refusal.payload,
+                created_at=now,
+            )
+            for record_id, refusal in sums.rejected
+        )
+    if sums.held:
+        Held.objects.bulk_create(_held_row(run, lease, entry, hold, now=now) for entry, hold in sums.held)
+    if sums.skipped:
+        _insert_skipped(run, lease, sums.skipped)
+
+
+def _held_row(run: Run, lease: Lease, entry: Entry, hold: Hold, *, now: datetime) -> Held:
+    assert isinstance(entry.outcome, Encoded)
+    return Held(
+        export_id=run.export_id,
+        shard_id=lease.shard_id,
+        record_id=entry.record_id,
+        ids=ids_of(entry.outcome),
+        not_before=now + timedelta(seconds=hold.seconds),
+        message=hold.message,
+    )
+
+
+def _insert_skipped(run: Run, lease: Lease, skipped: Sequence[tuple[int, Skip]]) -> None:
+    shard = Shard.objects.only("skip_reasons").get(pk=lease.shard_id)
+    reasons = Counter(shard.skip_reasons)
+    reasons.update(skip.reason for _, skip in skipped)
+    Shard.objects.filter(pk=lease.shard_id).update(skip_reasons=dict(reasons))
+    room = SKIPPED_LISTED - Skipped.objects.filter(run=run).count()
+    Skipped.objects.bulk_create(
+        Skipped(run=run, shard_id=lease.shard_id, record_id=record_id, reason=skip.reason)
+        for record_id, skip in skipped[: max(0, room)]
+    )
+
+
+def _with_payload(refusal: Refusal, payload: str) -> Refusal:
+    return Refusal(refusal.reason, refusal.field, refusal.message, refusal.cure, payload)

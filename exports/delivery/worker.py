@@ -1,0 +1,203 @@
+"""One slice of one shard: claim, drain what was held, then read, send, settle, until time is up or all is read."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from time import monotonic
+from typing import Any
+
+import structlog
+from django.db import connection
+from structlog.contextvars import bound_contextvars
+
+from events import positions
+from exports import lifecycle, runs
+from exports.delivery import drain, ledger
+from exports.delivery.batches import Batch, BatchReader
+from exports.delivery.exchange import Exchange, Result
+from exports.delivery.lease import Guard, Heartbeat, Lease, claim
+from exports.models import Axis, Export, Frequency, Run, Shard, Status
+from exports_portal.common import bells
+from partners import actions as partner_actions
+from partners.contract import Outcome, Sender, Verdict
+
+log = structlog.get_logger("exports.delivery")
+
+SLICE_SECONDS = 10.0  # then the shard goes back, so that others get a turn and a warm shutdown is short
+
+
+def work(shard_id: int) -> None:
+    """Deliver a slice of the shard; harmless when it is not free. Rings again when there is more to do."""
+    lease = claim(shard_id)
+    if lease is None:
+        return
+    shard = Shard.objects.select_related("run__export__project", "run__export__integration").get(pk=shard_id)
+    export = shard.run.export
+    with bound_contextvars(project=export.project_id, export=export.pk, run=shard.run_id, shard=shard.index):
+        if lease.taken_over:
+            log.warning("lease.taken_over", unconfirmed=lease.unconfirmed)
+        slice_ = Slice(shard, lease)
+        try:
+            with Heartbeat(lease):
+                wait = slice_.deliver()
+        except ledger.LeaseLost:
+            log.warning("lease.lost")
+            return
+        slice_.finish(wait)
+
+
+def queue_of(export: Export) -> str:
+    """Live exports have workers of their own, so that a backfill never starves them."""
+    return "live" if export.frequency == Frequency.LIVE else "bulk"
+
+
+class Slice:
+    """The state of one slice. `deliver` returns the seconds to wait before the next one, 0 for at once."""
+
+    def __init__(self, shard: Shard, lease: Lease) -> None:
+        self.shard = shard
+        self.run: Run = shard.run
+        self.export: Export = self.run.export
+        self.lease = lease
+        self.deadline = monotonic() + SLICE_SECONDS
+
+    def deliver(self) -> float | None:
+        if self.run.status == Status.PENDING:
+            lifecycle.run_started(self.run, now=_now())
+        if self.run.axis == Axis.TIME and positions.horizon() < self.run.until_tx_id:
+            return 0.5  # a transaction that began before the ceiling is still open (DESIGN 4, ceiling)
+        integration = self.export.integration
+        sender = integration.adapter.sender(self.run.settings["integration"], integration.secrets)
+        try:
+            return self._deliver(sender)
+        finally:
+            sender.close()
+
+    def _deliver(self, sender: Sender) -> float | None:
+        encoder = self.export.integration.adapter.encoder(runs.encode_options(self.run.settings))
+        reader = BatchReader(self.run, self.shard, encoder, sender.limits)
+        if self.shard.held:
+            result = drain.drain(
+                run=self.run,
+                lease=self.lease,
+                reader=reader,
+                exchange=Exchange(sender, self.lease.guard, waiting={}),
+                now=_now(),
+            )
+            if result.pause or result.guard is not Guard.GO:
+                return self._paused(result)
+        exchange = Exchange(sender, self.lease.guard, waiting=drain.waiting_ids(self.export.pk, now=_now()))
+        wait = self._read(reader, exchange) if self.shard.reading else None
+        if not exchange.requests:
+            self._notice_bad_key(sender)
+        return wait
+
+    def _read(self, reader: BatchReader, exchange: Exchange) -> float | None:
+        with _Ahead(reader) as batches:
+            batch = next(batches)
+            ledger.mark_in_flight(self.lease, batch.sendable)
+            for upcoming in chain(batches, [None]):
+                result = exchange.run(batch.entries)
+                go_on = self._settle(batch, result, upcoming)
+                if not go_on or upcoming is None:
+                    break
+                batch = upcoming
+        return self._paused(result)
+
+    def _settle(self, batch: Batch, result: Result, upcoming: Batch | None) -> bool:
+        count = ledger.settled_prefix(batch.entries, result)
+        complete = count == len(batch.entries)
+        go_on = complete and result.pause is None and result.guard is Guard.GO and monotonic() < self.deadline
+        if result.guard is Guard.LOST:
+            raise ledger.LeaseLost
+        cursor = batch.end if complete else batch.entries[count - 1].cursor if count else None
+        sums = ledger.tally(batch.entries, result, count)
+        ledger.settle(
+            run=self.run,
+            lease=self.lease,
+            sums=sums,
+            cursor=cursor,
+            last=complete and batch.last,
+            unconfirmed=result.unconfirmed,
+            in_flight=upcoming.sendable if go_on and upcoming else 0,
+            batch_records=result.batch_records,
+            now=_now(),
+        )
+        if sums.delivered and (self.shard.failures or self.export.last_error):
+            self._recovered()
+        if sums.rejected or sums.held:
+            log.info("records.set_aside", rejected=len(sums.rejected), held=len(sums.held))
+        return go_on
+
+    def _paused(self, result: Result) -> float | None:
+        """What follows from why sending paused; None when it did not."""
+        verdict = result.pause
+        if verdict is None or result.guard is not Guard.GO:
+            return None
+        if verdict.outcome is Outcome.SETUP_FAULT:
+            partner_actions.record_setup_fault(integration=self.export.integration, message=verdict.message, now=_now())
+            return 1.0
+        return self._back_off(verdict)
+
+    def _back_off(self, verdict: Verdict) -> float:
+        failures = self.shard.failures + 1
+        wait = verdict.wait or self.export.integration.adapter.backoff_seconds(failures)
+        if verdict.wait is not None:
+            partner_actions.pause(integration=self.export.integration, until=_now() + timedelta(seconds=wait))
+        Shard.objects.filter(pk=self.shard.pk, fence=self.lease.fence).update(failures=failures)
+        Run.objects.filter(pk=self.run.pk).update(last_error=verdict.message)
+        Export.objects.filter(pk=self.export.pk).update(last_error=verdict.message)
+        log.warning("batch.retry", status=verdict.status, failures=failures, wait=round(wait, 1), why=verdict.message)
+        return wait
+
+    def _recovered(self) -> None:
+        self.shard.failures, self.export.last_error = 0, ""
+        Export.objects.filter(pk=self.export.pk).update(last_error="", needs_attention=False)
+        Run.objects.filter(pk=self.run.pk).update(last_error="")
+
+    def _notice_bad_key(self, sender: Sender) -> None:
+        """A run that sends nothing must still tell people that its key is refused."""
+        probe = sender.probe()
+        if probe.outcome is Outcome.SETUP_FAULT:
+            partner_actions.record_setup_fault(integration=self.export.integration, message=probe.message, now=_now())
+
+    def finish(self, wait: float | None) -> None:
+        """Hand the shard back, close what is complete, and ring for what can go on at once."""
+        self.shard.refresh_from_db()
+        if drain.shard_is_drained(self.shard):
+            self.lease.release()
+            lifecycle.shard_settled(self.shard, now=_now())
+            return
+        if wait is None and not self.shard.reading:
+            due = drain.next_due(self.shard.pk)
+            wait = max(0.0, (due - _now()).total_seconds()) if due else None
+        self.lease.release(wait=wait)
+        if not wait and self.shard.open:
+            bells.ring_shard(self.shard.pk, queue=queue_of(self.export))
+
+
+class _Ahead:
+    """Iterates over batches, reading and encoding the next one in a thread while the caller sends."""
+
+    def __init__(self, reader: BatchReader) -> None:
+        self._reader = reader
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="reader")
+
+    def __enter__(self) -> Iterator[Batch]:
+        return self._iterate()
+
+    def __exit__(self, *exc: Any) -> None:
+        self._pool.submit(connection.close)
+        self._pool.shutdown(wait=True)
+
+    def _iterate(self) -> Iterator[Batch]:
+        source = iter(self._reader)
+        upcoming = self._pool.submit(next, source, None)
+        while (batch := upcoming.result()) is not None:
+            upcoming = self._pool.submit(next, source, None)
+            yield batch
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

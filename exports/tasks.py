@@ -1,0 +1,22 @@
+"""Celery's entries: messages carry ids only, and the database decides whether there is anything to do."""
+
+from datetime import UTC, datetime
+
+from celery import shared_task
+
+from events import tasks as event_tasks
+from exports import tick as tick_module
+from exports.delivery import worker
+from exports_portal.common import heartbeat
+
+
+@shared_task(name="exports.tasks.tick")
+def tick() -> None:
+    tick_module.tick(now=datetime.now(UTC))
+    heartbeat.beat()
+    event_tasks.roll_up.delay()
+
+
+@shared_task(name="exports.tasks.work")
+def work(shard_id: int) -> None:
+    worker.work(shard_id)
