@@ -17,7 +17,6 @@ from exports_portal.common import audit, bells
 from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Refused
 from partners import actions as partner_actions
-from partners.models import Integration
 from projects.models import Project, User
 
 
@@ -35,7 +34,7 @@ def create_export(*, project: Project, spec: ExportSpec, by: Actor, now: datetim
         captured_from=now,
         next_tx_id=0,
     )
-    _apply(export, spec, integration)
+    export.apply(spec, integration)
     if export.frequency == Frequency.RECURRING:
         _begin_cycle(export, now=now)
     export.save()
@@ -59,7 +58,7 @@ def edit_export(*, export: Export, spec: ExportSpec, version: int | None, by: Ac
     if spec.frequency == Frequency.ONE_TIME:
         raise Refused("A recurring export cannot become a one-time export. Create a new export.")
     integration = check(spec, project=export.project, now=now, previous=before)
-    _apply(export, spec, integration)
+    export.apply(spec, integration)
     if (before.every_hours, before.start_date) != (spec.every_hours, spec.start_date):
         _restart_cycle(export, now=now)
     export.version += 1
@@ -158,13 +157,6 @@ def _tidy(spec: ExportSpec) -> ExportSpec:
         selected_events=cleaned(spec.selected_events),
         excluded_properties=cleaned(spec.excluded_properties),
     )
-
-
-def _apply(export: Export, spec: ExportSpec, integration: Integration) -> None:
-    for name, value in asdict(spec).items():
-        if name != "integration_id":
-            setattr(export, name, list(value) if isinstance(value, tuple) else value)
-    export.integration = integration
 
 
 def _plain(spec: ExportSpec) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Beat rings it every second; two beats, or none for a while, are harmless. Its co
 from datetime import datetime
 
 import structlog
-from django.db import connection, transaction
+from django.db import connection
 
 from exports import runs
 from exports_portal.common import bells
@@ -41,13 +41,20 @@ UPDATE exports_shard SET unconfirmed = greatest(unconfirmed, in_flight), in_flig
 
 def tick(*, now: datetime) -> int:
     """Create due runs and ring for free shards; returns how many bells were rung. A no-op while another one ticks."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
         if not cursor.fetchone()[0]:
             return 0
-        cursor.execute(ORPHANS)
+        try:
+            return _sweep(now=now)
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+
+
+def _sweep(*, now: datetime) -> int:
     runs.create_due(now=now)
     with connection.cursor() as cursor:
+        cursor.execute(ORPHANS)
         cursor.execute(FREE_SHARDS, [RING_AGAIN_SECONDS, RING_AT_ONCE])
         free = cursor.fetchall()
     for shard_id, frequency in free:

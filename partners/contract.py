@@ -49,7 +49,7 @@ class Field:
 class Record(Protocol):
     """One record of the event log as the reader hands it out (see events.store.EventRow).
 
-    `properties` is JSON text; `flags` says whether it may go out as it is (see events.models.Flag).
+    `properties` is JSON text; `plain` says that it may go to the wire as it is, without being parsed.
     """
 
     @property
@@ -67,7 +67,7 @@ class Record(Protocol):
     @property
     def properties(self) -> str: ...
     @property
-    def flags(self) -> int: ...
+    def plain(self) -> bool: ...
 
 
 class Contact(NamedTuple):

@@ -1,6 +1,6 @@
 """Reads a shard's part of the log and cuts it into batches of encoded records."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -38,6 +38,14 @@ class Batch:
         return sum(isinstance(entry.outcome, Encoded) for entry in self.entries)
 
 
+def encode_rows(rows: Sequence[store.EventRow], encoder: Encoder) -> Iterator[tuple[store.EventRow, Outcome]]:
+    """Each row with its payload; the people's contacts of a page are fetched together."""
+    wanting = [row.person_id for row in rows if encoder.wants_contact(row)]
+    contacts = {key: Contact(*value) for key, value in store.contacts(wanting).items()} if wanting else {}
+    for row in rows:
+        yield row, encoder.encode(row, contacts.get(row.person_id, NO_CONTACT))
+
+
 def start_of(shard: Shard, run: Run) -> tuple[Any, int]:
     """The shard's cursor on its run's axis."""
     if run.axis == Axis.TIME:
@@ -50,7 +58,7 @@ class BatchReader:
 
     def __init__(self, run: Run, shard: Shard, encoder: Encoder, limits: Limits) -> None:
         self._run = run
-        self._encoder = encoder
+        self.encoder = encoder
         self._limits = Limits(min(limits.records, shard.batch_records), limits.bytes)
         self._after = start_of(shard, run)
         lane = (shard.index, shard.of) if shard.of > 1 else None
@@ -63,7 +71,7 @@ class BatchReader:
             page = self._page()
             exhausted, self._after = page.exhausted, page.end
             scanned += PAGE_ROWS
-            for row, outcome in self.encode(page.rows):
+            for row, outcome in encode_rows(page.rows, self.encoder):
                 size = len(outcome.body) + 1 if isinstance(outcome, Encoded) else 0
                 if len(batch.entries) >= self._limits.records or batch.bytes + size > self._limits.bytes:
                     yield batch
@@ -76,14 +84,6 @@ class BatchReader:
             if exhausted or scanned >= SCAN_ROWS:
                 yield batch
                 batch, scanned = Batch(page.end), 0
-
-    def encode(self, rows: Iterable[store.EventRow]) -> Iterator[tuple[store.EventRow, Outcome]]:
-        """Each row with its payload; the people's contacts of a page are fetched together."""
-        rows = list(rows)
-        wanting = [row.person_id for row in rows if self._encoder.wants_contact(row)]
-        contacts = {key: Contact(*value) for key, value in store.contacts(wanting).items()} if wanting else {}
-        for row in rows:
-            yield row, self._encoder.encode(row, contacts.get(row.person_id, NO_CONTACT))
 
     def _page(self) -> store.Page:
         run = self._run

@@ -7,7 +7,7 @@ from django.db.models import Min
 
 from events import store
 from exports.delivery import ledger
-from exports.delivery.batches import BatchReader, Entry
+from exports.delivery.batches import BatchReader, Entry, encode_rows
 from exports.delivery.exchange import Exchange, Hold, Result
 from exports.delivery.lease import Lease
 from exports.models import Held, Run, Shard
@@ -55,7 +55,7 @@ def drain(*, run: Run, lease: Lease, reader: BatchReader, exchange: Exchange, no
         return Result()
     rows = store.read_by_ids(run.export.project_id, record_ids)
     found = [rows[record_id] for record_id in record_ids if record_id in rows]
-    entries = [Entry(row.id, (None, row.id), outcome) for row, outcome in reader.encode(found)]
+    entries = [Entry(row.id, (None, row.id), outcome) for row, outcome in encode_rows(found, reader.encoder)]
     result = exchange.run(entries)
     sums, still = _sort_out(entries, result)
     lost = set(record_ids) - set(rows)

@@ -1,5 +1,8 @@
 """An export: what is sent, to which integration, how often."""
 
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxLengthValidator
 from django.db import models
@@ -8,6 +11,9 @@ from django.db.models.functions import Coalesce
 
 from partners.models import Integration
 from projects.models import Project, User
+
+if TYPE_CHECKING:
+    from exports.spec import ExportSpec
 
 
 class Status(models.TextChoices):
@@ -128,6 +134,13 @@ class Export(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+    def apply(self, spec: "ExportSpec", integration: Integration) -> None:
+        """Take over the writable fields of a spec that has been checked."""
+        for name, value in asdict(spec).items():
+            if name != "integration_id":
+                setattr(self, name, list(value) if isinstance(value, tuple) else value)
+        self.integration = integration
 
     @property
     def label(self) -> str:

@@ -1,1 +1,277 @@
-"""Amplitude."""
+"""Amplitude: the Integrate panel's fields, how a record becomes an event, and how answers become verdicts.
+
+The only module that knows both the portal and `amplitude_client`. Mapping: docs/amplitude.md.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from django.conf import settings as portal_settings
+
+import amplitude_client as client
+from amplitude_client import Decision, Problem, Residency
+from partners.contract import (
+    Adapter,
+    Choice,
+    Contact,
+    Encoded,
+    EncodeOptions,
+    Field,
+    Limits,
+    Outcome,
+    Record,
+    Refusal,
+    Secrets,
+    Sender,
+    Settings,
+    Skip,
+    Step,
+    TestReport,
+    Verdict,
+)
+
+MAX_EVENT_ID = 2**31
+NO_IDENTIFIER = "no_identifier"
+
+# CleverTap's property → Amplitude's top-level key and its type. Charged ID names an order, not a product,
+# so it does not become productId.
+TEXT_KEYS = {
+    "CT App Version": "app_version",
+    "ct_app_version": "app_version",
+    "CT OS Version": "os_version",
+    "ct_os_version": "os_version",
+    "Model": "device_model",
+    "CT Network Carrier": "carrier",
+}
+NUMBER_KEYS = {
+    "CT Latitude": "location_lat",
+    "ct_latitude": "location_lat",
+    "CT Longitude": "location_lng",
+    "ct_longitude": "location_lng",
+}
+CHARGED = "Charged"
+
+
+class AmplitudeAdapter(Adapter):
+    slug = "amplitude"
+    label = "Amplitude"
+    category = "Analytics"
+    description = "Send events to your Amplitude project, in Europe or the Standard region."
+    fields = (
+        Field(
+            "api_key",
+            "API key",
+            hint="Amplitude › Org Settings › Projects › your project › General. Stored encrypted, never shown again.",
+            secret=True,
+        ),
+        Field(
+            "data_residency",
+            "Data Residency",
+            choices=(
+                Choice("europe", "Europe", client.HOSTS[Residency.EUROPE].removeprefix("https://")),
+                Choice("standard", "Standard", client.HOSTS[Residency.STANDARD].removeprefix("https://")),
+            ),
+            default="europe",
+            as_cards=True,
+        ),
+        Field(
+            "device_id_mapping",
+            "Device ID Mapping",
+            hint="Sent as device_id. With None, Amplitude tells repeats apart by the user id alone.",
+            choices=(Choice("clevertap_id", "CleverTap ID"), Choice("none", "None")),
+            default="clevertap_id",
+        ),
+        Field(
+            "user_id_mapping",
+            "User ID Mapping",
+            hint="Sent as user_id. When it is missing, the export's identifier priority decides.",
+            choices=(Choice("identity", "Identity"), Choice("email", "Email"), Choice("phone", "Phone")),
+            default="identity",
+        ),
+    )
+
+    def encoder(self, options: EncodeOptions) -> "AmplitudeEncoder":
+        return AmplitudeEncoder(options)
+
+    def sender(self, settings: Settings, secrets: Secrets) -> Sender:
+        return AmplitudeSender(secrets["api_key"], Residency(settings["data_residency"]))
+
+    def test_connection(self, settings: Settings, secrets: Secrets) -> TestReport:
+        steps = client.test_connection(secrets["api_key"], Residency(settings["data_residency"]), _overrides())
+        return TestReport(client.is_ok(steps), tuple(Step(step.name, step.outcome, step.message) for step in steps))
+
+    def backoff_seconds(self, failures: int) -> float:
+        return client.backoff_seconds(failures)
+
+
+class AmplitudeEncoder:
+    """Turns records into events of Amplitude's batch endpoint (Amplitude, Batch Event Upload)."""
+
+    def __init__(self, options: EncodeOptions) -> None:
+        mapping = options.settings["user_id_mapping"]
+        self._order = tuple(dict.fromkeys((mapping, *options.identifier_priority)))
+        self._with_device = options.settings["device_id_mapping"] == "clevertap_id"
+        self._excluded = options.excluded_properties
+        self._hyphenate = options.hyphenate_names
+        self._rewrites = bool(options.excluded_properties) or options.hyphenate_names
+        # History must not overwrite today's user properties (Amplitude, data backfill guide).
+        self._constant = {"$skip_user_properties_sync": True} if options.one_time else {}
+        self._latest_ms = int(time.time() * 1000) + client.FUTURE_MS
+
+    def wants_contact(self, record: Record) -> bool:
+        return self._order[0] != "identity" or not record.identity
+
+    def encode(self, record: Record, contact: Contact) -> Encoded | Refusal | Skip:
+        user_id, user_problem = self._user_id(record, contact)
+        device_id = record.clevertap_id if self._with_device else None
+        if user_id is None and device_id is None and user_problem is None:
+            return Skip(NO_IDENTIFIER)
+        event: dict[str, Any] = {"event_type": client.hyphenate(record.name) if self._hyphenate else record.name}
+        event["time"] = record.time_ms
+        if user_id is not None:
+            event["user_id"] = user_id
+        if device_id is not None:
+            event["device_id"] = device_id
+        event["insert_id"] = record.uid
+        event["event_id"] = record.id % MAX_EVENT_ID
+        event |= self._constant
+        problem = user_problem or _id_problem("device_id", device_id) or self._problem(event)
+        altered = 0
+        if record.plain and not self._rewrites:
+            event["event_properties"] = orjson.Fragment(record.properties)
+        else:
+            altered, too_deep = self._fill_properties(event, record)
+            problem = problem or too_deep
+        body = orjson.dumps(event)
+        if problem is not None:
+            return _refusal(problem, body)
+        return Encoded(body, user_id, device_id, altered)
+
+    def _user_id(self, record: Record, contact: Contact) -> tuple[str | None, Problem | None]:
+        """The first usable identifier; else what is wrong with the first that is there at all."""
+        first_problem = None
+        for kind in self._order:
+            value = record.identity if kind == "identity" else getattr(contact, kind)
+            if not value:
+                continue
+            problem = _id_problem("user_id", value)
+            if problem is None:
+                return value, None
+            first_problem = first_problem or problem
+        return None, first_problem
+
+    def _problem(self, event: dict[str, Any]) -> Problem | None:
+        problem = _name_problem(event["event_type"])
+        if problem is None and not client.EARLIEST_MS <= event["time"] <= self._latest_ms:
+            problem = client.check_time(event["time"], now_ms=self._latest_ms - client.FUTURE_MS)
+        return problem
+
+    def _fill_properties(self, event: dict[str, Any], record: Record) -> tuple[int, Problem | None]:
+        """Parse, exclude, rename, clean; fill the top-level keys. Returns how many values were altered."""
+        properties = orjson.loads(record.properties)
+        if self._excluded:
+            properties = {key: value for key, value in properties.items() if key not in self._excluded}
+        cleaned, changes, problem = client.clean_value(properties)
+        event |= top_level_keys(record.name, cleaned)
+        if self._hyphenate:
+            cleaned = {client.hyphenate(key): value for key, value in cleaned.items()}
+        event["event_properties"] = cleaned
+        return changes, problem
+
+
+def top_level_keys(name: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """What known properties put at the top level; they stay in the properties too."""
+    keys: dict[str, Any] = {}
+    for prop, key in TEXT_KEYS.items():
+        value = properties.get(prop)
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
+            keys[key] = str(value)
+    for prop, key in NUMBER_KEYS.items():
+        number = _number(properties.get(prop))
+        if number is not None:
+            keys[key] = number
+    if name == CHARGED:
+        keys |= _charged_keys(properties)
+    return keys
+
+
+def _charged_keys(properties: Mapping[str, Any]) -> dict[str, Any]:
+    keys: dict[str, Any] = {}
+    revenue = _number(properties.get("Amount"))
+    if revenue is not None:
+        keys["revenue"] = revenue
+    currency = properties.get("Currency")
+    if isinstance(currency, str) and len(currency) == 3 and currency.isascii() and currency.isalpha():
+        keys["currency"] = currency.upper()
+    return keys
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if abs(number) < 1e15 else None  # also drops NaN and infinities, for which no comparison holds
+
+
+@lru_cache(maxsize=100_000)
+def _id_problem(field: str, value: str | None) -> Problem | None:
+    return None if value is None else client.check_id(value, field=field)
+
+
+@lru_cache(maxsize=10_000)
+def _name_problem(name: str) -> Problem | None:
+    return client.check_event_type(name)
+
+
+def _refusal(problem: Problem, body: bytes) -> Refusal:
+    return Refusal(problem.code, problem.field, problem.message, problem.cure, body.decode())
+
+
+class AmplitudeSender:
+    """One worker's connection to one region with one key."""
+
+    def __init__(self, api_key: str, residency: Residency) -> None:
+        url = client.base_url(residency, _overrides())
+        gzip_from = None if client.is_loopback(url) else client.GZIP_FROM
+        self._api_key = api_key
+        self._client = client.AmplitudeClient(api_key, url, gzip_from=gzip_from)
+        limits = self._client.limits
+        self.limits = Limits(limits.events, limits.body_bytes - limits.frame_bytes)
+
+    def send(self, batch: Sequence[Encoded]) -> Verdict:
+        answer = self._client.send([encoded.body for encoded in batch])
+        ids = [(encoded.user_id, encoded.device_id) for encoded in batch]
+        return _verdict(client.decide(answer, batch_size=len(batch), ids=ids, api_key=self._api_key), answer.elapsed_ms)
+
+    def probe(self) -> Verdict:
+        return self.send(())
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _verdict(decision: Decision, elapsed_ms: int) -> Verdict:
+    return Verdict(
+        outcome=Outcome(decision.outcome.value),
+        message=decision.message,
+        status=decision.status,
+        elapsed_ms=elapsed_ms,
+        rejected={index: _refusal(problem, b"") for index, problem in decision.rejected.items()},
+        held=decision.held,
+        refusal=_refusal(decision.problem, b"") if decision.problem else None,
+        unknown=decision.maybe_accepted,
+        wait=decision.wait,
+    )
+
+
+def _overrides() -> dict[Residency, str]:
+    return {
+        Residency.EUROPE: portal_settings.AMPLITUDE_EU_URL,
+        Residency.STANDARD: portal_settings.AMPLITUDE_STANDARD_URL,
+    }
