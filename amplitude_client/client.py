@@ -1,0 +1,216 @@
+"""HTTP to Amplitude's batch endpoint. No outcome of the network or of the server raises: it is an Answer."""
+
+import gzip
+import ipaddress
+import os
+import ssl
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import orjson
+import requests
+import urllib3
+from requests.utils import get_environ_proxies
+
+from amplitude_client.answer import Answer, NetworkError, NetworkFault
+from amplitude_client.residency import BATCH_PATH
+
+MAX_EVENTS = 2_000
+# Amplitude, Batch Event Upload: 20 MB. Whether that is before or after gzip, and 10**6 or 2**20, is not documented;
+# the margin makes every reading safe.
+MAX_BODY_BYTES = 19_900_000
+# Level 1 takes about 5 ms for the 600 kB of 2,000 usual events and leaves a quarter of them: it pays on every
+# line slower than about 700 Mbit/s, and costs more than the whole transfer on loopback.
+GZIP_FROM = 2_048
+# 2,000 long ids named in an answer are about 4 MB; more is not Amplitude.
+_MAX_ANSWER_BYTES = 8_000_000
+_CHUNK = 256 * 1_024
+_KEPT_HEADERS = ("content-type", "date", "location", "retry-after", "server", "trace-id")
+
+
+class Limits(NamedTuple):
+    """What one request may carry. An event costs its own bytes and one for the comma; the frame is paid once."""
+
+    events: int
+    body_bytes: int
+    frame_bytes: int
+
+
+def _frame(api_key: str) -> tuple[bytes, bytes]:
+    return b'{"api_key":' + orjson.dumps(api_key) + b',"events":[', b"]}"
+
+
+def frame_bytes(api_key: str) -> int:
+    """Bytes of a request without its events."""
+    return sum(len(part) for part in _frame(api_key))
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` names this machine itself."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def new_session(base_url: str) -> requests.Session:
+    """A session with pooled keep-alive connections.
+
+    The environment is read once here: requests would read it, and ~/.netrc, again for each request, and would send
+    loopback traffic to a proxy.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    if not is_loopback(base_url):
+        session.proxies.update(get_environ_proxies(base_url))
+        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+    return session
+
+
+class _Body:
+    """A body that is handed out in chunks and knows whether anybody has asked for it.
+
+    In one piece, urllib3 would have to send all of it within the connect time-out. And who never asked for the body
+    never had a connection: that tells a failure before the request from one after it.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.asked = False
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.asked = True
+        for start in range(0, len(self._content), _CHUNK):
+            yield self._content[start : start + _CHUNK]
+
+
+class AmplitudeClient:
+    """One keep-alive connection to one region. Not for several threads at a time.
+
+    gzip_from: bodies of so many bytes and more are sent compressed; None: never.
+    read_timeout bounds the silence before and within an answer, and the time that the answer's body takes.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str,
+        *,
+        session: requests.Session | None = None,
+        connect_timeout: float = 5.0,
+        read_timeout: float = 30.0,
+        gzip_from: int | None = None,
+    ) -> None:
+        self._head, self._tail = _frame(api_key)
+        self._url = base_url.rstrip("/") + BATCH_PATH
+        self._session = session or new_session(base_url)
+        self._timeout = (connect_timeout, read_timeout)
+        self._gzip_from = gzip_from
+        self.limits = Limits(MAX_EVENTS, MAX_BODY_BYTES, frame_bytes(api_key))
+
+    def __repr__(self) -> str:
+        return f"<AmplitudeClient {self._url}>"
+
+    def send(self, batch: Sequence[bytes]) -> Answer:
+        """Send events that are JSON already, in their order. Whoever calls keeps to `limits`."""
+        return self._post(b"".join((self._head, b",".join(batch), self._tail)))
+
+    def check_key(self) -> Answer:
+        """Ask with an empty list of events, which records nothing. Observed for HTTP V2, documented nowhere."""
+        return self.send(())
+
+    def close(self) -> None:
+        """Close the pooled connections; the next request would open new ones."""
+        self._session.close()
+
+    def _post(self, content: bytes) -> Answer:
+        headers = {"Content-Type": "application/json"}
+        if self._gzip_from is not None and len(content) >= self._gzip_from:
+            content = gzip.compress(content, compresslevel=1, mtime=0)
+            headers["Content-Encoding"] = "gzip"
+        return self._exchange(_Body(content), headers)
+
+    def _exchange(self, body: _Body, headers: Mapping[str, str]) -> Answer:
+        started = time.monotonic()
+        try:
+            with self._session.post(
+                self._url,
+                data=body,
+                headers=headers,
+                timeout=self._timeout,
+                allow_redirects=False,  # a redirect could lead to the other region's host
+                stream=True,
+            ) as response:
+                return self._read(response, started)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
+            return Answer(None, elapsed_ms=_since(started), error=_network_error(error, sent=body.asked))
+
+    def _read(self, response: requests.Response, started: float) -> Answer:
+        """The answer with its body, which gets the read time-out once more as a whole."""
+        deadline = time.monotonic() + self._timeout[1]
+        chunks: list[bytes] = []
+        fault: NetworkError | None = None
+        try:
+            for chunk in response.iter_content(64 * 1_024):
+                chunks.append(chunk)
+                if time.monotonic() > deadline:
+                    fault = NetworkError(NetworkFault.TIMEOUT_READ, "The answer did not end in time.", sent=True)
+                    break
+                if sum(map(len, chunks)) > _MAX_ANSWER_BYTES:
+                    fault = NetworkError(NetworkFault.OTHER, "The answer was far too long.", sent=True)
+                    break
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            fault = _network_error(error, sent=True)
+        kept = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+        return Answer(response.status_code, b"".join(chunks), kept, _since(started), fault)
+
+
+def _since(started: float) -> int:
+    return round((time.monotonic() - started) * 1_000)
+
+
+def _network_error(error: BaseException, *, sent: bool) -> NetworkError:
+    return NetworkError(_fault(error, sent=sent), f"{type(error).__name__}: {error}", sent=sent)
+
+
+def _fault(error: BaseException, *, sent: bool) -> NetworkFault:
+    causes = list(_causes(error))
+    if sent:
+        timed_out = (TimeoutError, requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError)
+        if any(isinstance(cause, timed_out) for cause in causes):
+            return NetworkFault.TIMEOUT_READ
+        broken = (requests.ConnectionError, urllib3.exceptions.ProtocolError, OSError)
+        return NetworkFault.CLOSED if isinstance(error, broken) else NetworkFault.OTHER
+    return next((kind for types, kind in _BEFORE_SENDING if any(isinstance(c, types) for c in causes)), _OTHER)
+
+
+_OTHER = NetworkFault.OTHER
+# In this order: to urllib3 a failed look-up is a refused connection, and that is a time-out of connecting.
+_BEFORE_SENDING: tuple[tuple[tuple[type[BaseException], ...], NetworkFault], ...] = (
+    ((urllib3.exceptions.NameResolutionError,), NetworkFault.DNS),
+    ((requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError), NetworkFault.TLS),
+    ((urllib3.exceptions.NewConnectionError,), NetworkFault.CONNECT),
+    ((requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError), NetworkFault.TIMEOUT_CONNECT),
+    ((requests.ConnectionError, ConnectionError), NetworkFault.CONNECT),
+)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and everything that it wraps: requests and urllib3 keep the cause in `args` or `reason`."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        candidate = waiting.pop(0)
+        if not isinstance(candidate, BaseException) or id(candidate) in seen:
+            continue
+        seen.add(id(candidate))
+        yield candidate
+        waiting += [*candidate.args, getattr(candidate, "reason", None), candidate.__cause__, candidate.__context__]

@@ -1,0 +1,267 @@
+"""Amplitude's rules for one event. Pure and fast: nothing here reads a clock or talks to anybody.
+
+Sources: Amplitude, HTTP V2 and Batch Event Upload.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from amplitude_client.problems import Problem
+from amplitude_client.text import clean_text
+
+MIN_ID_LENGTH = 5
+MAX_TEXT = 1_024
+MAX_DEPTH = 40
+
+# Amplitude answers 400 to these as an id, in any case.
+BLOCKED_IDS = frozenset(
+    {
+        "",
+        '""',
+        "''",
+        "anonymous",
+        "nil",
+        "none",
+        "null",
+        "n/a",
+        "na",
+        "undefined",
+        "unknown",
+        "00000000-0000-0000-0000-000000000000",
+        "{}",
+        "lmy47d",
+        "0",
+        "-1",
+    }
+)
+IDENTIFY = "$identify"
+GROUP_IDENTIFY = "$groupidentify"
+OPERATIONS = frozenset({IDENTIFY, GROUP_IDENTIFY})
+RESERVED_NAMES = frozenset(
+    f"[Amplitude] {name}"
+    for name in (
+        "Start Session",
+        "End Session",
+        "Revenue",
+        "Revenue (Verified)",
+        "Revenue (Unverified)",
+        "Merged User",
+    )
+)
+
+# The range that Amplitude accepts is not documented: it takes old data by the year, and shows events hundreds of
+# years ahead instead of refusing them. So nonsense (seconds sent as milliseconds, broken clocks) is caught here.
+EARLIEST_MS = 946_684_800_000  # 2000-01-01T00:00:00Z
+FUTURE_MS = 24 * 60 * 60 * 1_000
+
+_WHOLE = (int,)
+_NUMBER = (int, float)
+_TEXT = (str,)
+_OBJECT = (dict,)
+_TEXT_FIELDS = """
+    app_version platform os_name os_version device_brand device_manufacturer device_model carrier country region city
+    dma language productId revenueType currency ip idfa idfv adid android_id android_app_set_id user_agent partner_id
+"""
+# Exact types: True is an int to isinstance, but not to Amplitude.
+FIELD_TYPES: Mapping[str, tuple[type, ...]] = {
+    "user_id": _TEXT,
+    "device_id": _TEXT,
+    "event_type": _TEXT,
+    "insert_id": _TEXT,
+    "time": _WHOLE,
+    "event_id": _WHOLE,
+    "session_id": _WHOLE,
+    "quantity": _WHOLE,
+    "price": _NUMBER,
+    "revenue": _NUMBER,
+    "location_lat": _NUMBER,
+    "location_lng": _NUMBER,
+    "event_properties": _OBJECT,
+    "user_properties": _OBJECT,
+    "groups": _OBJECT,
+    "group_properties": _OBJECT,
+    "$skip_user_properties_sync": (bool,),
+    **dict.fromkeys(_TEXT_FIELDS.split(), _TEXT),
+}
+
+
+class Cleaned(NamedTuple):
+    """A value as it may be sent, how many places had to be altered, and why it cannot be sent at all (or None)."""
+
+    value: Any
+    changes: int
+    problem: Problem | None = None
+
+
+class _TooDeepError(Exception):
+    """Deeper than MAX_DEPTH; the caller names the field."""
+
+
+def check_id(value: str, *, field: str = "user_id", min_length: int = MIN_ID_LENGTH) -> Problem | None:
+    """Whether Amplitude takes `value` as a user_id or device_id."""
+    bare = value.strip().lower()
+    if bare in BLOCKED_IDS or (field == "device_id" and not bare.strip("0-")):
+        return Problem(
+            "blocked_id",
+            field,
+            f"Amplitude does not accept “{value}” as a {field}, because many people share it.",
+            "Send an identifier that belongs to one person only.",
+        )
+    if len(value) < min_length:
+        return Problem(
+            "id_too_short",
+            field,
+            f"The {field} “{value}” has {len(value)} characters; Amplitude asks for at least {min_length}.",
+            "Choose another User ID Mapping, or use longer identifiers in your app.",
+        )
+    return None
+
+
+def check_event_type(name: str) -> Problem | None:
+    """Whether `name` may be the name of a customer's event. Amplitude's own names and operations may not."""
+    if not name:
+        return Problem("missing_field", "event_type", "The event has no name.", "Name the event in your app.")
+    if name in RESERVED_NAMES or name in OPERATIONS:
+        return Problem(
+            "reserved_name",
+            "event_type",
+            f"“{name}” is a name that Amplitude keeps for itself.",
+            "Rename the event in your app.",
+        )
+    return None
+
+
+def check_time(time_ms: int, *, now_ms: int) -> Problem | None:
+    """Whether the time is a sane count of milliseconds: from 2000 on, and at most 24 hours ahead of `now_ms`."""
+    if EARLIEST_MS <= time_ms <= now_ms + FUTURE_MS:
+        return None
+    when = "before the year 2000" if time_ms < EARLIEST_MS else "more than 24 hours in the future"
+    return Problem(
+        "bad_time",
+        "time",
+        f"The time of the event ({time_ms}) lies {when}.",
+        "Send the time of the event in milliseconds since 1970, from a device whose clock is right.",
+    )
+
+
+def check_event(event: Mapping[str, Any], *, now_ms: int, min_id_length: int = MIN_ID_LENGTH) -> Problem | None:
+    """The first rule that `event` breaks, or None. Values of properties are looked at by `clean_value`."""
+    return (
+        _check_types(event)
+        or _check_name(event)
+        or _check_ids(event, min_length=min_id_length)
+        or _check_optional_time(event, now_ms=now_ms)
+        or _check_operations(event)
+    )
+
+
+def _check_types(event: Mapping[str, Any]) -> Problem | None:
+    for key, value in event.items():
+        allowed = FIELD_TYPES.get(key)
+        if allowed is not None and value is not None and type(value) not in allowed:
+            wanted = " or ".join(kind.__name__ for kind in allowed)
+            return Problem(
+                "bad_type",
+                key,
+                f"{key} must be of the type {wanted}, not {type(value).__name__}.",
+                f"Send {key} as {wanted}.",
+            )
+    return None
+
+
+def _check_name(event: Mapping[str, Any]) -> Problem | None:
+    name = event.get("event_type") or ""
+    return None if name in OPERATIONS else check_event_type(name)
+
+
+def _check_ids(event: Mapping[str, Any], *, min_length: int) -> Problem | None:
+    ids = {field: value for field in ("user_id", "device_id") if (value := event.get(field)) is not None}
+    if not ids:
+        return Problem(
+            "missing_id",
+            "user_id",
+            "The event has neither a user_id nor a device_id.",
+            "Send an identity with each event, or map the device id.",
+        )
+    problems = (check_id(value, field=field, min_length=min_length) for field, value in ids.items())
+    return next((problem for problem in problems if problem), None)
+
+
+def _check_optional_time(event: Mapping[str, Any], *, now_ms: int) -> Problem | None:
+    time_ms = event.get("time")
+    return None if time_ms is None else check_time(time_ms, now_ms=now_ms)
+
+
+def _check_operations(event: Mapping[str, Any]) -> Problem | None:
+    """Operations ($set …) belong to $identify, and may not stand beside bare keys (Amplitude, Identify)."""
+    properties = event.get("user_properties")
+    if not properties or event.get("event_type") != IDENTIFY:
+        return None
+    operations = sum(key.startswith("$") for key in properties)
+    if operations in (0, len(properties)):
+        return None
+    return Problem(
+        "mixed_operations",
+        "user_properties",
+        "The profile mixes plain properties with operations such as $set; Amplitude refuses such a mix.",
+        "Send every property inside an operation.",
+    )
+
+
+def clean_value(value: Any, *, field: str = "event_properties") -> Cleaned:
+    """`value` as it may be sent: strings over 1,024 characters cut, NaN and infinities null, control characters
+    replaced, integers beyond 64 bits as text. The argument stays as it is.
+
+    The number of keys is not limited here: no limit of the server is known, the 1,024 of the SDKs is their own.
+    """
+    try:
+        cleaned, changes = _clean(value, depth=0)
+    except _TooDeepError:
+        problem = Problem(
+            "too_deep",
+            field,
+            f"{field} is nested deeper than {MAX_DEPTH} levels; Amplitude does not take more.",
+            "Send flatter properties.",
+        )
+        return Cleaned(value, 0, problem)
+    return Cleaned(cleaned, changes)
+
+
+def _clean(value: Any, *, depth: int) -> tuple[Any, int]:
+    kind = type(value)
+    if kind is str:
+        return _clean_string(value)
+    if value is None or kind is bool:
+        return value, 0
+    if kind is int:
+        return (value, 0) if -(2**63) <= value < 2**63 else (str(value), 1)
+    if kind is float:
+        return (value, 0) if math.isfinite(value) else (None, 1)
+    if depth == MAX_DEPTH:
+        raise _TooDeepError
+    if kind is dict:
+        return _clean_dict(value, depth=depth + 1)
+    if kind in (list, tuple):
+        return _clean_list(value, depth=depth + 1)
+    return _clean_string(str(value))[0], 1
+
+
+def _clean_string(value: str) -> tuple[str, int]:
+    cleaned = clean_text(value if len(value) <= MAX_TEXT else value[:MAX_TEXT])
+    return cleaned, int(cleaned != value)
+
+
+def _clean_dict(value: dict[Any, Any], *, depth: int) -> tuple[dict[str, Any], int]:
+    cleaned: dict[str, Any] = {}
+    changes = 0
+    for key, item in value.items():
+        name, renamed = _clean_string(key if type(key) is str else str(key))
+        cleaned[name], altered = _clean(item, depth=depth)
+        changes += renamed + altered
+    return cleaned, changes
+
+
+def _clean_list(value: list[Any] | tuple[Any, ...], *, depth: int) -> tuple[list[Any], int]:
+    pairs = [_clean(item, depth=depth) for item in value]
+    return [item for item, _ in pairs], sum(altered for _, altered in pairs)
