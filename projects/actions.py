@@ -1,0 +1,152 @@
+"""The verbs of projects and users: pages and commands call these. Each raises Invalid for wrong input."""
+
+import secrets
+import zoneinfo
+from dataclasses import dataclass, field
+from datetime import datetime
+from difflib import get_close_matches
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+
+from exports_portal.common import audit
+from exports_portal.common.audit import Actor
+from exports_portal.common.errors import Invalid
+from projects.credentials import create_credential
+from projects.models import Credential, Membership, Project, Role, User
+
+ACCOUNT_ID_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no pair that people mix up: 0/O, 1/I/L, U/V
+ACCOUNT_ID_GROUPS = (3, 3, 4)
+NAME_CHARACTERS = 120
+FIRST_LOGIN = "admin@example.com"
+DEMO_PROJECT = "Kirana Mobile · Live"
+
+
+@dataclass(frozen=True)
+class NewProject:
+    """A project and its first credentials, which cannot be read again."""
+
+    project: Project
+    passcode: str = field(repr=False)
+    api_token: str = field(repr=False)
+
+
+@transaction.atomic
+def create_project(*, name: str, timezone: str, by: Actor, now: datetime) -> NewProject:
+    """Make a project with one passcode and one API token."""
+    name = name.strip()
+    _check_project(name, timezone)
+    project = Project.objects.create(account_id=_new_account_id(), name=name, timezone=timezone, created_at=now)
+    audit.record(
+        action="project.create",
+        by=by,
+        now=now,
+        project_id=project.pk,
+        target=project,
+        after={"account_id": project.account_id, "name": name, "timezone": timezone},
+    )
+    _, passcode = create_credential(
+        project=project, kind=Credential.Kind.PASSCODE, label="First passcode", by=by, now=now
+    )
+    _, token = create_credential(project=project, kind=Credential.Kind.API_TOKEN, label="First token", by=by, now=now)
+    return NewProject(project, passcode, token)
+
+
+@transaction.atomic
+def create_user(*, email: str, password: str, project: Project, role: str, by: Actor, now: datetime) -> User:
+    """Make a user who is a member of `project`. The email address must be new, the password a good one."""
+    email = email.strip().lower()
+    errors = {"email": _email_errors(email), "role": _role_errors(role), "password": _password_errors(password, email)}
+    if any(errors.values()):
+        raise Invalid({name: texts for name, texts in errors.items() if texts})
+    user = User.objects.create_user(email, password)
+    audit.record(action="user.create", by=by, now=now, project_id=project.pk, target=user, after={"email": email})
+    add_member(project=project, user=user, role=role, by=by, now=now)
+    return user
+
+
+@transaction.atomic
+def add_member(*, project: Project, user: User, role: str, by: Actor, now: datetime) -> Membership:
+    """Make a user a member; one who is a member already keeps the role."""
+    if role not in Role.values:
+        raise Invalid({"role": _role_errors(role)})
+    membership, is_new = Membership.objects.get_or_create(
+        project=project, user=user, defaults={"role": role, "created_at": now}
+    )
+    if is_new:
+        audit.record(
+            action="member.add",
+            by=by,
+            now=now,
+            project_id=project.pk,
+            target=membership,
+            after={"email": user.email, "role": role},
+        )
+    return membership
+
+
+@transaction.atomic
+def ensure_first_login(*, password: str, by: Actor, now: datetime) -> tuple[User, bool]:
+    """The superuser of `make run`, made with `password` when missing, and an admin of the demo project if there is one.
+
+    The second value tells whether `password` opens it: False once its owner has chosen another.
+    """
+    user = User.objects.filter(email=FIRST_LOGIN).first()
+    if user is None:
+        user = User.objects.create_superuser(FIRST_LOGIN, password)
+        audit.record(action="user.create", by=by, now=now, project_id=None, target=user, after={"email": FIRST_LOGIN})
+    demo = Project.objects.filter(name=DEMO_PROJECT).order_by("pk").first()
+    if demo is not None:
+        add_member(project=demo, user=user, role=Role.ADMIN, by=by, now=now)
+    return user, user.check_password(password)
+
+
+def _new_account_id() -> str:
+    """A fresh public id such as K7Q-4XM-2RPZ."""
+    while True:
+        groups = ("".join(secrets.choice(ACCOUNT_ID_LETTERS) for _ in range(size)) for size in ACCOUNT_ID_GROUPS)
+        account_id = "-".join(groups)
+        if not Project.objects.filter(account_id=account_id).exists():
+            return account_id
+
+
+def _check_project(name: str, timezone: str) -> None:
+    errors: dict[str, list[str]] = {}
+    if not name:
+        errors["name"] = ["Enter a name for the project."]
+    elif len(name) > NAME_CHARACTERS:
+        errors["name"] = [f"The name has {len(name)} characters; {NAME_CHARACTERS} is the most."]
+    elif "\0" in name:
+        errors["name"] = ["The name must not contain control characters."]
+    if timezone not in zoneinfo.available_timezones():
+        errors["timezone"] = [_unknown_timezone(timezone)]
+    if errors:
+        raise Invalid(errors)
+
+
+def _unknown_timezone(timezone: str) -> str:
+    near = get_close_matches(timezone, zoneinfo.available_timezones(), n=1)
+    return f"There is no time zone “{timezone}”. Use an IANA name such as {near[0] if near else 'Asia/Kolkata'}."
+
+
+def _email_errors(email: str) -> list[str]:
+    try:
+        validate_email(email)
+    except ValidationError:
+        return [f"“{email}” is not an email address."]
+    taken = User.objects.filter(email=email).exists()
+    return [f"There is a user with the email {email} already."] if taken else []
+
+
+def _role_errors(role: str) -> list[str]:
+    return [] if role in Role.values else [f"There is no role “{role}”. Choose one of: {', '.join(Role.values)}."]
+
+
+def _password_errors(password: str, email: str) -> list[str]:
+    try:
+        validate_password(password, User(email=email))
+    except ValidationError as error:
+        return list(error.messages)
+    return []
