@@ -19,10 +19,12 @@ from amplitude_client.client import (
     is_loopback,
     new_session,
 )
-from amplitude_client.connection_test import ConnectionReport, Step, test_connection
+from amplitude_client.connection_test import Step, is_ok, test_connection
 from amplitude_client.decision import Decision, Outcome, decide
 from amplitude_client.masking import mask
 from amplitude_client.payload import (
+    EARLIEST_MS,
+    FUTURE_MS,
     MAX_DEPTH,
     MAX_TEXT,
     MIN_ID_LENGTH,
@@ -38,6 +40,8 @@ from amplitude_client.residency import HOSTS, Residency, base_url
 from amplitude_client.text import clean_text, hyphenate
 
 __all__ = [
+    "EARLIEST_MS",
+    "FUTURE_MS",
     "GZIP_FROM",
     "HOSTS",
     "MAX_BODY_BYTES",
@@ -48,7 +52,6 @@ __all__ = [
     "AmplitudeClient",
     "Answer",
     "Cleaned",
-    "ConnectionReport",
     "Decision",
     "Limits",
     "NetworkError",
@@ -69,6 +72,7 @@ __all__ = [
     "frame_bytes",
     "hyphenate",
     "is_loopback",
+    "is_ok",
     "mask",
     "new_session",
     "test_connection",

@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
@@ -31,68 +31,50 @@ class Step:
     message: str
 
 
-@dataclass(frozen=True)
-class ConnectionReport:
-    """ok is None when the answers do not tell whether the key works."""
-
-    ok: bool | None
-    steps: tuple[Step, ...]
+def is_ok(steps: Sequence[Step]) -> bool | None:
+    """Whether the key works in the chosen region; None when the answers do not tell."""
+    outcome = next((step.outcome for step in steps if step.name == API_KEY), "unknown")
+    return {"passed": True, "failed": False}.get(outcome)
 
 
 def test_connection(
     api_key: str,
     residency: Residency,
     overrides: Mapping[Residency, str] | None = None,  # noqa: PT028  # not a test function, see below
-) -> ConnectionReport:
+) -> list[Step]:
     """Look the address up, connect, and ask with an empty list of events; ask the other region if the key is unknown.
 
     This is the only place where both regions hear of a key, and only a person's click may lead here.
     """
     url = base_url(residency, overrides)
-    steps = [*_way(url)]
+    steps = _way(url)
     if any(step.outcome == "failed" for step in steps):
-        skipped = Step(API_KEY, "skipped", "Not asked, as the address cannot be reached.")
-        return ConnectionReport(None, (*steps, skipped))
+        return [*steps, Step(API_KEY, "skipped", "Not asked, as the address cannot be reached.")]
     verdict = _ask(api_key, url)
-    if verdict.outcome is Outcome.ACCEPTED:
-        return _accepted(verdict, steps, residency)
-    if verdict.outcome is Outcome.SETUP_FAULT and verdict.status == 400:
-        return _refused(verdict, steps, api_key, residency, overrides)
-    if verdict.outcome is Outcome.SETUP_FAULT:
-        return ConnectionReport(False, (*steps, Step(API_KEY, "failed", verdict.message)))
-    return ConnectionReport(None, (*steps, Step(API_KEY, "unknown", verdict.message)))
+    steps.append(_key_step(verdict, residency))
+    if steps[-1].outcome == "failed" and verdict.status == 400:
+        steps.append(_other_region(api_key, residency.other, overrides))
+    return steps
 
 
 test_connection.__test__ = False  # type: ignore[attr-defined]  # not a test function, whatever pytest thinks of its name
 
 
-def _accepted(verdict: Decision, steps: list[Step], residency: Residency) -> ConnectionReport:
-    if verdict.status != 200:
-        return ConnectionReport(None, (*steps, Step(API_KEY, "unknown", verdict.message)))
-    message = f"Amplitude accepts the API key in the data residency {residency.label}."
-    return ConnectionReport(True, (*steps, Step(API_KEY, "passed", message)))
-
-
-def _refused(
-    verdict: Decision,
-    steps: list[Step],
-    api_key: str,
-    residency: Residency,
-    overrides: Mapping[Residency, str] | None,
-) -> ConnectionReport:
-    failed = Step(API_KEY, "failed", verdict.message)
-    return ConnectionReport(False, (*steps, failed, _other_region(api_key, residency.other, overrides)))
+def _key_step(verdict: Decision, residency: Residency) -> Step:
+    if verdict.outcome is Outcome.SETUP_FAULT:
+        return Step(API_KEY, "failed", verdict.message)
+    if verdict.outcome is Outcome.ACCEPTED and verdict.status == 200:
+        return Step(API_KEY, "passed", f"Amplitude accepts the API key in the data residency {residency.label}.")
+    return Step(API_KEY, "unknown", verdict.message)
 
 
 def _other_region(api_key: str, other: Residency, overrides: Mapping[Residency, str] | None) -> Step:
-    verdict = _ask(api_key, base_url(other, overrides))
-    if verdict.outcome is Outcome.ACCEPTED and verdict.status == 200:
-        message = f"The API key works with {other.label}: choose {other.label} as the data residency."
-        return Step(OTHER_RESIDENCY, "passed", message)
-    if verdict.outcome is Outcome.SETUP_FAULT:
-        message = f"{other.label} does not accept the API key either. Copy it again from Amplitude's project settings."
-        return Step(OTHER_RESIDENCY, "failed", message)
-    return Step(OTHER_RESIDENCY, "unknown", f"{other.label} gave no clear answer.")
+    step = _key_step(_ask(api_key, base_url(other, overrides)), other)
+    message = {
+        "passed": f"The API key works with {other.label}: choose {other.label} as the data residency.",
+        "failed": f"{other.label} does not accept the API key either. Copy it again from Amplitude's project settings.",
+    }.get(step.outcome, f"{other.label} gave no clear answer.")
+    return Step(OTHER_RESIDENCY, step.outcome, message)
 
 
 def _ask(api_key: str, url: str) -> Decision:
