@@ -5,15 +5,20 @@ Work and its retries live in the database; a lost or doubled message harms nothi
 
 import os
 import signal
+import warnings
 from typing import Any
 
 from celery import Celery, bootsteps
+from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_process_init
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 from exports_portal.processes import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exports_portal.settings")
+
+# Celery warns root of unpickling; we take JSON only, and a container often has no other user.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("exports_portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -16,12 +16,13 @@ import structlog
 
 SECRET_KEYS = frozenset({"api_key", "authorization", "cookie", "passcode", "password", "secret", "token"})
 LEADING = ("timestamp", "level", "event", "logger", "exception")
+HEALTH_REQUESTS = frozenset(f"{method} /{path}" for method in ("GET", "HEAD") for path in ("live", "ready", "metrics"))
 # What a library says that is not our business below its level.
 LIBRARY_LEVELS = {
     "axes": "WARNING",
     "celery": "WARNING",
     "django": "INFO",
-    "django.request": "ERROR",  # 404 and 403 already have their request_finished line
+    "django.request": "CRITICAL",  # django-structlog writes request_finished, and request_failed with the traceback
     "django.server": "WARNING",
     "django.template": "INFO",
     "kombu": "WARNING",
@@ -33,6 +34,13 @@ def mask_secrets(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> 
     """Whoever logs a secret by its name logs three stars."""
     for key in SECRET_KEYS & line.keys():
         line[key] = "***"
+    return line
+
+
+def drop_health_requests(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Machines ask for our health every few seconds; that is no news."""
+    if line.get("request") in HEALTH_REQUESTS and line.get("event") == "request_finished":
+        raise structlog.DropEvent
     return line
 
 
@@ -73,6 +81,7 @@ def configure_structlog() -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
+            drop_health_requests,
             *SHARED,
             structlog.stdlib.PositionalArgumentsFormatter(),
             structlog.processors.format_exc_info,
@@ -99,7 +108,9 @@ def logging_settings(*, log_format: str, level: str = "INFO") -> dict[str, Any]:
         },
         "handlers": {"stdout": {"class": "logging.StreamHandler", "stream": sys.stdout, "formatter": "line"}},
         "root": {"handlers": ["stdout"], "level": level},
-        "loggers": {name: {"level": library} for name, library in LIBRARY_LEVELS.items()},
+        "loggers": {name: {"level": library} for name, library in LIBRARY_LEVELS.items()}
+        # gunicorn names handlers of its own for this one, unless told otherwise
+        | {"gunicorn.error": {"level": "WARNING", "handlers": ["stdout"], "propagate": False}},
     }
 
 

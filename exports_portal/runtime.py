@@ -4,15 +4,19 @@
 them here. Environment variables win. No Django in this module: settings, supervisor and tests share it.
 """
 
+import fcntl
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from cryptography.fernet import Fernet
 
+ADDRESSES = "addresses.json"
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -24,11 +28,61 @@ def data_dir() -> Path:
 
 
 def addresses() -> dict[str, str]:
-    """Addresses that the supervisor wrote: keys database_url, redis_url, web_url, sandbox_url; {} when not running."""
+    """Addresses that the supervisor wrote, {} when it does not run.
+
+    Keys: database_url, redis_url, web_url, and with the sandbox sandbox_standard_url and sandbox_eu_url.
+    """
     try:
-        return json.loads((data_dir() / "addresses.json").read_text())
+        found: dict[str, str] = json.loads((data_dir() / ADDRESSES).read_text())
     except FileNotFoundError:
         return {}
+    return found
+
+
+def write_addresses(found: dict[str, str]) -> None:
+    """Tell every other command where the servers are; only the owner may read it, as it holds passwords."""
+    part = data_dir() / f"{ADDRESSES}.part"
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
+    part.write_text(json.dumps(found, indent=2))
+    part.replace(data_dir() / ADDRESSES)
+
+
+def remove_addresses() -> None:
+    """The servers are going away."""
+    (data_dir() / ADDRESSES).unlink(missing_ok=True)
+
+
+class FolderLocked(Exception):
+    """Another portal runs on this data folder."""
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold the data folder for this process; FolderLocked when another one does. Dies with the process."""
+    with (folder / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise FolderLocked(
+                f"The data folder {folder} is in use by another portal (process {file.read().strip() or 'unknown'}). "
+                "Stop that one, or give this one a folder of its own with PORTAL_DATA_DIR."
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def is_demo() -> bool:
+    """PORTAL_DEMO: demo data and sandbox, unless switched off."""
+    return os.environ.get("PORTAL_DEMO", "1").lower() not in ("0", "false", "no", "off")
+
+
+def log_format() -> str:
+    """LOG_FORMAT: json, or console for readable lines."""
+    return os.environ.get("LOG_FORMAT") or "console"
 
 
 def secret(name: str) -> str:

@@ -20,13 +20,12 @@ PORTAL_DATA_DIR = runtime.data_dir()
 
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", "") or runtime.secret("django_secret_key")
 PORTAL_ENCRYPTION_KEYS = env.list("PORTAL_ENCRYPTION_KEYS", []) or [runtime.secret("encryption_key")]
-PORTAL_DEMO = env.bool("PORTAL_DEMO", default=True)
+PORTAL_DEMO = runtime.is_demo()
 PORTAL_HTTPS = env.bool("PORTAL_HTTPS", default=False)
 PORTAL_LEASE_SECONDS = env.int("PORTAL_LEASE_SECONDS", default=15)
 PORTAL_MAX_SHARDS = env.int("PORTAL_MAX_SHARDS", default=4)
-PORTAL_SANDBOX = env.bool("PORTAL_SANDBOX", default=False)  # set by the supervisor: the hosts below are its sandbox
 PORTAL_METRICS_TOKEN = env.str("PORTAL_METRICS_TOKEN", "")
-LOG_FORMAT = env.str("LOG_FORMAT", "console")
+LOG_FORMAT = runtime.log_format()
 
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
 ALLOWED_HOSTS = env.list("PORTAL_ALLOWED_HOSTS", ["127.0.0.1", "localhost"])
@@ -176,6 +175,11 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("PORTAL_EMAIL_FROM", "portal@localho
 
 AMPLITUDE_STANDARD_URL = env.str("AMPLITUDE_STANDARD_URL", "")
 AMPLITUDE_EU_URL = env.str("AMPLITUDE_EU_URL", "")
+# The supervisor's sandbox, unless an address is given: then nothing may go anywhere else by accident.
+PORTAL_SANDBOX = not (AMPLITUDE_STANDARD_URL or AMPLITUDE_EU_URL) and "sandbox_eu_url" in runtime.addresses()
+if PORTAL_SANDBOX:
+    AMPLITUDE_STANDARD_URL = runtime.addresses()["sandbox_standard_url"]
+    AMPLITUDE_EU_URL = runtime.addresses()["sandbox_eu_url"]
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["projects.api_auth.BearerAuthentication"],
