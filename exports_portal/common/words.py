@@ -1,0 +1,87 @@
+"""Instants, durations and numbers in people's words. Pure; `now` is handed in."""
+
+from datetime import date, datetime, timedelta
+
+from django.utils import timezone
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+
+
+def relative(moment: datetime, *, now: datetime) -> str:
+    """How far `moment` lies from `now`: "a few seconds ago", "in 3 hours"; from a week on the date itself."""
+    seconds = (now - moment).total_seconds()
+    distance = abs(seconds)
+    if distance < 45:
+        return "a few seconds ago" if seconds >= 0 else "in a few seconds"
+    if distance >= 7 * DAY:
+        return on(moment)
+    unit, size = ("minute", MINUTE) if distance < HOUR else ("hour", HOUR) if distance < DAY else ("day", DAY)
+    count = max(1, round(distance / size))
+    words = f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{words} ago" if seconds >= 0 else f"in {words}"
+
+
+def on(moment: datetime) -> str:
+    """Day and time in the active time zone: "2 Nov 2026, 10:14"."""
+    local = timezone.localtime(moment)
+    return f"{day(local.date())}, {local:%H:%M}"
+
+
+def exact(moment: datetime) -> str:
+    """To the second, with the zone's name, for what appears on hover."""
+    local = timezone.localtime(moment)
+    return f"{day(local.date())}, {local:%H:%M:%S} {timezone.get_current_timezone_name()}"
+
+
+def day(value: date) -> str:
+    return f"{value.day} {value:%b %Y}"
+
+
+def days(first: date, last: date) -> str:
+    """An inclusive range of days with nothing said twice: "1 – 31 Oct 2026"."""
+    if first == last:
+        return day(first)
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day} – {day(last)}"
+    if first.year == last.year:
+        return f"{first.day} {first:%b} – {day(last)}"
+    return f"{day(first)} – {day(last)}"
+
+
+def window(start: datetime, end: datetime) -> str:
+    """A half-open window in the active zone: "23 Nov, 00:00 – 12:00"; midnight as its end is 24:00."""
+    first, last = timezone.localtime(start), timezone.localtime(end)
+    ends_at_midnight = (last.hour, last.minute, last.second) == (0, 0, 0) and last > first
+    last_day = (last - timedelta(minutes=1)).date() if ends_at_midnight else last.date()
+    closing = "24:00" if ends_at_midnight else f"{last:%H:%M}"
+    if first.date() == last_day:
+        return f"{first.day} {first:%b}, {first:%H:%M} – {closing}"
+    return f"{first.day} {first:%b}, {first:%H:%M} – {last_day.day} {last_day:%b}, {closing}"
+
+
+def duration(seconds: float) -> str:
+    """ "41 s", "2 min 11 s", "27 min", "3 h 5 min", "2 days 4 h" """
+    whole = round(seconds)
+    if whole < 1:
+        return "under 1 s"
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < 10 * MINUTE:
+        return _two(whole, MINUTE, "min", 1, "s")
+    if whole < HOUR:
+        return f"{round(whole / MINUTE)} min"
+    if whole < DAY:
+        return _two(whole, HOUR, "h", MINUTE, "min")
+    return _two(whole, DAY, "days" if whole >= 2 * DAY else "day", HOUR, "h")
+
+
+def about(seconds: float) -> str:
+    """A duration that is a guess: "about 3 min", "under a minute"."""
+    if seconds < MINUTE:
+        return "under a minute"
+    return f"about {duration(round(seconds / MINUTE) * MINUTE if seconds < HOUR else seconds)}"
+
+
+def _two(whole: int, size: int, unit: str, rest_size: int, rest_unit: str) -> str:
+    rest = whole % size // rest_size
+    return f"{whole // size} {unit}" + (f" {rest} {rest_unit}" if rest else "")

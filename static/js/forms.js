@@ -1,0 +1,37 @@
+// Small helps for forms. Each works without them too.
+
+// A select that acts by itself: Items per page.
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-autosubmit]")) event.target.form.requestSubmit();
+});
+
+// One click, one request.
+document.addEventListener("submit", (event) => {
+  if (event.defaultPrevented || event.target.matches("[hx-post]")) return;
+  const button = event.submitter;
+  if (button) setTimeout(() => (button.disabled = true));
+});
+
+window.addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll("button[type=submit][disabled]:not([data-stays-disabled])")) {
+    button.disabled = false;
+  }
+});
+
+document.addEventListener("click", (event) => {
+  event.target.closest("[data-dismiss]")?.closest(".message")?.remove();
+});
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
+  button.querySelector("[data-copy-label]").textContent = "Copied";
+});
+
+// Screen readers speak of a status region only when it changes: fill it once the page stands.
+for (const region of document.querySelectorAll("[data-announce]")) {
+  const parts = [...region.childNodes];
+  region.replaceChildren();
+  setTimeout(() => region.replaceChildren(...parts), 60);
+}

@@ -1,0 +1,79 @@
+// Panels and dialogs: <dialog data-panel data-close="URL">, opened by htmx into #overlay or rendered by their own page.
+// A panel that was opened over a page puts its address into the bar; closing it or going back brings the page's back.
+
+const overlay = () => document.getElementById("overlay");
+const openDialog = () => document.querySelector("dialog[data-panel][open]");
+
+function show(dialog, opener) {
+  if (dialog.open) dialog.close();
+  dialog.showModal();
+  const first = dialog.querySelector("[aria-invalid='true'], [autofocus]");
+  (first ?? dialog.querySelector("[data-first]"))?.focus();
+  dialog.addEventListener("cancel", (event) => {
+    event.preventDefault();
+    leave(dialog);
+  });
+  dialog.addEventListener("mousedown", (event) => {
+    if (event.target === dialog && isOutside(dialog, event)) leave(dialog);
+  });
+  if (opener) dialog.opener = opener;
+}
+
+function isOutside(dialog, event) {
+  const box = dialog.getBoundingClientRect();
+  return event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom;
+}
+
+// A panel on a page of its own goes to the page that it belongs to; one over a page only closes.
+function leave(dialog) {
+  if (history.state?.panel) history.back();
+  else if (overlay().contains(dialog) && overlay().dataset.over) remove(dialog);
+  else window.location.assign(dialog.dataset.close);
+}
+
+function remove(dialog) {
+  dialog.close();
+  dialog.remove();
+  delete overlay().dataset.over;
+  document.getElementById(overlay().dataset.opener ?? "")?.focus();
+}
+
+document.addEventListener("click", (event) => {
+  const closer = event.target.closest("[data-close-panel]");
+  const dialog = closer?.closest("dialog[data-panel]");
+  if (!dialog) return;
+  event.preventDefault();
+  leave(dialog);
+});
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.target?.id !== "overlay" || event.detail.elt.closest("#overlay")) return;
+  overlay().dataset.opener = event.detail.elt.id;
+  event.detail.elt.closest("details.menu")?.removeAttribute("open");
+});
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target?.id !== "overlay") return;
+  const dialog = overlay().querySelector("dialog[data-panel]");
+  if (!dialog) return;
+  const again = event.detail.elt.closest?.("#overlay") && event.detail.requestConfig.verb === "post";
+  dialog.classList.toggle("settled", Boolean(again));
+  show(dialog);
+  overlay().dataset.over = "page";
+  if (!again && event.detail.requestConfig.verb === "get") {
+    const address = event.detail.pathInfo.finalRequestPath;
+    if (history.state?.panel) history.replaceState({ panel: true }, "", address);
+    else history.pushState({ panel: true }, "", address);
+  }
+});
+
+window.addEventListener("popstate", () => {
+  const dialog = openDialog();
+  if (dialog && overlay().dataset.over) remove(dialog);
+});
+
+for (const dialog of document.querySelectorAll("dialog[data-panel][open]")) {
+  dialog.closest(".panel-page")?.classList.remove("panel-page");
+  dialog.classList.add("settled");
+  show(dialog);
+}
