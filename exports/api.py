@@ -1,0 +1,146 @@
+"""REST: exports, their runs and rejected records. Every view is one call of a verb or of a named read."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from exports import actions
+from exports.filters import ExportFilter
+from exports.models import Export, Rejected, Run
+from exports.preview import of_export, preview
+from exports.serializers import (
+    ExportInput,
+    ExportPatch,
+    ExportSerializer,
+    PreviewSerializer,
+    RejectedSerializer,
+    RunSerializer,
+)
+from exports.spec import spec_of
+from exports_portal.common.api import ProjectView
+
+
+class ProjectFilters(DjangoFilterBackend):
+    """Gives the filter set the project, whose days and rows it filters by."""
+
+    def get_filterset_kwargs(self, request: Request, queryset: QuerySet, view: Any) -> dict[str, Any]:
+        return {**super().get_filterset_kwargs(request, queryset, view), "project": view.project}
+
+
+class ExportViewSet(ProjectView, GenericViewSet):
+    serializer_class = ExportSerializer
+    lookup_value_converter = "int"
+    queryset = Export.objects.none()
+    filter_backends: Iterable[Any] = [ProjectFilters]
+    filterset_class = ExportFilter
+
+    def get_queryset(self) -> QuerySet[Export]:
+        return Export.objects.filter(project=self.project).select_related("integration").with_counts()
+
+    def list(self, request: Request) -> Response:
+        self.parameters = ExportFilter.base_filters
+        return self.listed(self.filter_queryset(self.get_queryset()), ExportSerializer)
+
+    def retrieve(self, request: Request, pk: int) -> Response:
+        return self._answer(pk)
+
+    @extend_schema(request=ExportInput, responses={201: ExportSerializer})
+    def create(self, request: Request) -> Response:
+        spec = ExportInput.as_spec(self.given(ExportInput))
+        export = actions.create_export(project=self.project, spec=spec, by=self.by, now=self.now)
+        return self._answer(export.pk, status=201)
+
+    @extend_schema(request=ExportPatch, responses=ExportSerializer)
+    def partial_update(self, request: Request, pk: int) -> Response:
+        """Change a recurring or live export. What is left out stays. 409 when it cannot be edited (any more)."""
+        export = self._own(pk)
+        given = self.given(ExportPatch, partial=True)
+        version = given.pop("version", None)
+        spec = replace(spec_of(export), **ExportInput.as_spec_fields(given))
+        actions.edit_export(export=export, spec=spec, version=version, by=self.by, now=self.now)
+        return self._answer(pk)
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def stop(self, request: Request, pk: int) -> Response:
+        """Stop for good; 200 also when it is STOPPED already, 409 when it is DONE."""
+        actions.stop_export(export=self._own(pk), by=self.by, now=self.now)
+        return self._answer(pk)
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, pk: int) -> Response:
+        """Retry now instead of waiting. 409 unless it is PENDING or RUNNING."""
+        actions.retry_export(export=self._own(pk), by=self.by, now=self.now)
+        return self._answer(pk)
+
+    @extend_schema(request=None, responses=RunSerializer)
+    @action(detail=True, methods=["post"], url_path="run-now")
+    def run_now(self, request: Request, pk: int) -> Response:
+        """Start a run of a recurring export now; the answer is the run. 409 when that is not possible."""
+        run = actions.run_now(export=self._own(pk), by=self.by, now=self.now)
+        return Response(RunSerializer(Run.objects.with_counts().get(pk=run.pk)).data)
+
+    @extend_schema(responses=PreviewSerializer)
+    @action(detail=True, methods=["get"], url_path="preview", url_name="preview")
+    def preview_saved(self, request: Request, pk: int) -> Response:
+        """Ten records exactly as the partner would get them, and an estimate of how many."""
+        export = self._own(pk)
+        return Response(PreviewSerializer(of_export(export, now=self.now)).data)
+
+    @extend_schema(request=ExportInput, responses=PreviewSerializer)
+    @action(detail=False, methods=["post"], url_path="preview", url_name="preview-unsaved")
+    def preview_unsaved(self, request: Request) -> Response:
+        """The same for an export that has not been created."""
+        spec = ExportInput.as_spec(self.given(ExportInput))
+        return Response(PreviewSerializer(preview(project=self.project, spec=spec, now=self.now)).data)
+
+    @extend_schema(responses=RunSerializer(many=True), filters=False)
+    @action(detail=True, methods=["get"])
+    def runs(self, request: Request, pk: int) -> Response:
+        """The runs of an export, newest first."""
+        rows = self._own(pk).runs.with_counts().order_by("-sequence")
+        return self.listed(rows, RunSerializer)
+
+    def _own(self, pk: int) -> Export:
+        rows = Export.objects.select_related("integration", "project")
+        return get_object_or_404(rows, project=self.project, pk=pk)
+
+    def _answer(self, pk: int, status: int = 200) -> Response:
+        export = get_object_or_404(self.get_queryset(), pk=pk)
+        return Response(ExportSerializer(export).data, status=status)
+
+
+class RunViewSet(ProjectView, GenericViewSet):
+    serializer_class = RunSerializer
+    lookup_value_converter = "int"
+    queryset = Run.objects.none()
+
+    def get_queryset(self) -> QuerySet[Run]:
+        return Run.objects.filter(export__project=self.project)
+
+    def retrieve(self, request: Request, pk: int) -> Response:
+        run = get_object_or_404(self.get_queryset().with_counts(), pk=pk)
+        return Response(RunSerializer(run).data)
+
+    @extend_schema(
+        responses=RejectedSerializer(many=True), parameters=[OpenApiParameter("reason", OpenApiTypes.STR, many=True)]
+    )
+    @action(detail=True, methods=["get"])
+    def rejected(self, request: Request, pk: int) -> Response:
+        """The records of a run that were refused, and why, in the order in which they were."""
+        run = get_object_or_404(self.get_queryset(), pk=pk)
+        self.parameters = ["reason"]
+        reasons = request.query_params.getlist("reason")
+        rows = Rejected.objects.filter(run=run).order_by("id")
+        return self.listed(rows.filter(reason__in=reasons) if reasons else rows, RejectedSerializer)

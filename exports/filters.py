@@ -1,0 +1,134 @@
+"""The filters of exports: one set for the Exports page and the REST API. They live in the URL."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import django_filters
+from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db.models import F, Q, QuerySet, Value
+from django.db.models.functions import Coalesce, Lower, NullIf
+
+from exports import schedule
+from exports.models import Export, ExportType, Frequency, Status
+from partners.registry import all_adapters, partner_choices
+from projects.models import Project
+
+NEWEST_FIRST = ("-exported_on", "-id")
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
+
+
+def format_choices() -> list[tuple[str, str]]:
+    """The file formats in which partners take records."""
+    formats = sorted({adapter.format for adapter in all_adapters().values()})
+    return [(name, name) for name in formats]
+
+
+class ManyChoicesField(forms.MultipleChoiceField):
+    """Several choices, in whatever case they were typed. No value at all means no filter."""
+
+    def to_python(self, value: Any) -> list[str]:
+        known = {str(key).lower(): str(key) for key, _ in self.choices}
+        return [known.get(text.lower(), text) for text in super().to_python(value) if text]
+
+
+class ManyChoices(django_filters.MultipleChoiceFilter):
+    field_class = ManyChoicesField
+
+    def __init__(self, **extra: Any) -> None:
+        super().__init__(distinct=False, **extra)
+
+
+class DayFilter(django_filters.DateFilter):
+    """A local day of the project, written as 2026-11-23."""
+
+    def __init__(self, **extra: Any) -> None:
+        super().__init__(
+            input_formats=["%Y-%m-%d"],
+            error_messages={"invalid": "Write a date as 2026-11-23."},
+            validators=[
+                MinValueValidator(FIRST_DAY, f"Choose a day after {FIRST_DAY}."),
+                MaxValueValidator(LAST_DAY, f"Choose a day before {LAST_DAY}."),
+            ],
+            **extra,
+        )
+
+
+class Ordering(django_filters.OrderingFilter):
+    """Ties are broken by the id, so that pages never overlap."""
+
+    def filter(self, qs: QuerySet, value: Any) -> QuerySet:
+        if not value:
+            return qs.order_by(*NEWEST_FIRST)
+        columns = [self.get_ordering_value(name) for name in value]
+        return qs.order_by(*columns, "-id")
+
+
+class ExportFilterForm(forms.Form):
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        after, before = cleaned.get("exported_on_after"), cleaned.get("exported_on_before")
+        if after and before and before < after:
+            self.add_error("exported_on_before", "The last day lies before the first.")
+        return cleaned
+
+
+class ExportFilter(django_filters.FilterSet):
+    """Filters a project's exports by the query parameters of DESIGN 10.
+
+    Days are local days of `project`, both inclusive. Call it with `data`, `queryset` and `project`; `qs` is
+    ordered. Values that are not understood stand in `errors`.
+    """
+
+    partner = ManyChoices(field_name="integration__partner", choices=partner_choices)
+    type = ManyChoices(choices=ExportType.choices)
+    format = ManyChoices(choices=format_choices, method="of_format")
+    status = ManyChoices(choices=Status.choices)
+    frequency = ManyChoices(choices=Frequency.choices)
+    exported_on_after = DayFilter(method="from_day", label="Exported on or after")
+    exported_on_before = DayFilter(method="to_day", label="Exported on or before")
+    search = django_filters.CharFilter(method="named_like", label="Search", max_length=200)
+    ordering = Ordering(
+        fields={
+            "exported_on": "exported_on",
+            "created_at": "created_at",
+            "shown_name": "name",
+            "type": "type",
+            "frequency": "frequency",
+            "status": "status",
+        }
+    )
+
+    class Meta:
+        model = Export
+        fields: list[str] = []
+        form = ExportFilterForm
+
+    def __init__(self, data: Any = None, queryset: Any = None, *, project: Project, **extra: Any) -> None:
+        rows = Export.objects.all() if queryset is None else queryset
+        shown_name = Lower(Coalesce(NullIf("name", Value("")), F("integration__nickname")))
+        super().__init__(data, rows.filter(project=project).alias(shown_name=shown_name), **extra)
+        self.project = project
+
+    @property
+    def qs(self) -> QuerySet[Export]:
+        """Filtered and ordered; newest first unless told otherwise."""
+        rows = super().qs
+        return rows if rows.query.order_by else rows.order_by(*NEWEST_FIRST)
+
+    def of_format(self, queryset: QuerySet, _name: str, formats: list[str]) -> QuerySet:
+        partners = [slug for slug, adapter in all_adapters().items() if adapter.format in formats]
+        return queryset.filter(integration__partner__in=partners) if formats else queryset
+
+    def from_day(self, queryset: QuerySet, _name: str, day: date) -> QuerySet:
+        return queryset.filter(exported_on__gte=self._midnight(day))
+
+    def to_day(self, queryset: QuerySet, _name: str, day: date) -> QuerySet:
+        return queryset.filter(exported_on__lt=self._midnight(day + timedelta(days=1)))
+
+    def named_like(self, queryset: QuerySet, _name: str, text: str) -> QuerySet:
+        words = Q(name__icontains=text) | Q(integration__nickname__icontains=text)
+        return queryset.filter(words)
+
+    def _midnight(self, day: date) -> datetime:
+        return schedule.local_instant(day, 0, self.project.tz).astimezone(UTC)
