@@ -1,6 +1,6 @@
 """REST: exports, their runs and rejected records. Every view is one call of a verb or of a named read."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,24 +38,29 @@ class ProjectFilters(DjangoFilterBackend):
 
 
 class ExportViewSet(ProjectView, GenericViewSet):
+    """Exports."""
+
     serializer_class = ExportSerializer
     lookup_value_converter = "int"
     queryset = Export.objects.none()
-    filter_backends: Iterable[Any] = [ProjectFilters]
+    filter_backends: Sequence[Any] = [ProjectFilters]
     filterset_class = ExportFilter
 
     def get_queryset(self) -> QuerySet[Export]:
         return Export.objects.filter(project=self.project).select_related("integration").with_counts()
 
     def list(self, request: Request) -> Response:
+        """The exports of the project, newest first. Filters may be repeated; days are local and inclusive."""
         self.parameters = ExportFilter.base_filters
         return self.listed(self.filter_queryset(self.get_queryset()), ExportSerializer)
 
     def retrieve(self, request: Request, pk: int) -> Response:
+        """One export; its counts are those of all its runs."""
         return self._answer(pk)
 
     @extend_schema(request=ExportInput, responses={201: ExportSerializer})
     def create(self, request: Request) -> Response:
+        """Create an export. It is PENDING until a worker takes it up."""
         spec = ExportInput.as_spec(self.given(ExportInput))
         export = actions.create_export(project=self.project, spec=spec, by=self.by, now=self.now)
         return self._answer(export.pk, status=201)
@@ -122,6 +127,8 @@ class ExportViewSet(ProjectView, GenericViewSet):
 
 
 class RunViewSet(ProjectView, GenericViewSet):
+    """Runs."""
+
     serializer_class = RunSerializer
     lookup_value_converter = "int"
     queryset = Run.objects.none()
@@ -130,7 +137,9 @@ class RunViewSet(ProjectView, GenericViewSet):
         return Run.objects.filter(export__project=self.project)
 
     def retrieve(self, request: Request, pk: int) -> Response:
-        run = get_object_or_404(self.get_queryset().with_counts(), pk=pk)
+        """One run: the window that it owns and what became of each record in it."""
+        rows = Run.objects.with_counts().filter(export__project=self.project)
+        run = get_object_or_404(rows, pk=pk)
         return Response(RunSerializer(run).data)
 
     @extend_schema(

@@ -8,6 +8,7 @@ from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Lower, NullIf
+from drf_spectacular.utils import extend_schema_field
 
 from exports import schedule
 from exports.models import Export, ExportType, Frequency, Status
@@ -28,7 +29,8 @@ class ManyChoicesField(forms.MultipleChoiceField):
     """Several choices, in whatever case they were typed. No value at all means no filter."""
 
     def to_python(self, value: Any) -> list[str]:
-        known = {str(key).lower(): str(key) for key, _ in self.choices}
+        choices: Any = self.choices
+        known = {str(key).lower(): str(key) for key, _ in choices}
         return [known.get(text.lower(), text) for text in super().to_python(value) if text]
 
 
@@ -116,6 +118,7 @@ class ExportFilter(django_filters.FilterSet):
         rows = super().qs
         return rows if rows.query.order_by else rows.order_by(*NEWEST_FIRST)
 
+    @extend_schema_field({"type": "string"})
     def of_format(self, queryset: QuerySet, _name: str, formats: list[str]) -> QuerySet:
         partners = [slug for slug, adapter in all_adapters().items() if adapter.format in formats]
         return queryset.filter(integration__partner__in=partners) if formats else queryset

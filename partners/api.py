@@ -106,6 +106,8 @@ class TestReportSerializer(serializers.Serializer):
 
 
 class IntegrationViewSet(ProjectView, GenericViewSet):
+    """Integrations."""
+
     serializer_class = IntegrationSerializer
     lookup_value_converter = "int"
     queryset = Integration.objects.none()
@@ -116,13 +118,16 @@ class IntegrationViewSet(ProjectView, GenericViewSet):
         return rows.annotate(active_exports=active).order_by("-id")
 
     def list(self, request: Request) -> Response:
+        """The integrations of the project, newest first."""
         return self.listed(self.get_queryset(), IntegrationSerializer)
 
     def retrieve(self, request: Request, pk: int) -> Response:
+        """One integration; of its key only the last four characters."""
         return self._answer(pk)
 
     @extend_schema(request=IntegrationInput, responses={201: IntegrationSerializer})
     def create(self, request: Request) -> Response:
+        """Integrate a partner."""
         values = self.given(IntegrationInput)
         integration = actions.create_integration(
             project=self.project,
@@ -136,6 +141,7 @@ class IntegrationViewSet(ProjectView, GenericViewSet):
 
     @extend_schema(request=IntegrationPatch, responses=IntegrationSerializer)
     def partial_update(self, request: Request, pk: int) -> Response:
+        """Change an integration. A new key counts at once, other settings from the next run of each export."""
         integration = self._own(pk)
         values = self.given(IntegrationPatch, partial=True)
         nickname = values.pop("nickname", integration.nickname)
@@ -154,7 +160,7 @@ class IntegrationViewSet(ProjectView, GenericViewSet):
         report = actions.test_integration(integration=self._own(pk), by=self.by, now=self.now)
         return Response(TestReportSerializer(report).data)
 
-    @extend_schema(request=ValuesInput, responses=TestReportSerializer)
+    @extend_schema(operation_id="integrations_test_unsaved", request=ValuesInput, responses=TestReportSerializer)
     @action(detail=False, methods=["post"], url_path="test")
     def test_values(self, request: Request) -> Response:
         """The same for values that have not been saved."""

@@ -36,6 +36,16 @@ class NewProject:
 @transaction.atomic
 def create_project(*, name: str, timezone: str, by: Actor, now: datetime) -> NewProject:
     """Make a project with one passcode and one API token."""
+    project = add_project(name=name, timezone=timezone, by=by, now=now)
+    kinds = Credential.Kind
+    _, passcode = create_credential(project=project, kind=kinds.PASSCODE, label="First passcode", by=by, now=now)
+    _, token = create_credential(project=project, kind=kinds.API_TOKEN, label="First token", by=by, now=now)
+    return NewProject(project, passcode, token)
+
+
+@transaction.atomic
+def add_project(*, name: str, timezone: str, by: Actor, now: datetime) -> Project:
+    """Make a project without credentials; its admins create them on its page."""
     name = name.strip()
     _check_project(name, timezone)
     project = Project.objects.create(account_id=_new_account_id(), name=name, timezone=timezone, created_at=now)
@@ -47,11 +57,30 @@ def create_project(*, name: str, timezone: str, by: Actor, now: datetime) -> New
         target=project,
         after={"account_id": project.account_id, "name": name, "timezone": timezone},
     )
-    _, passcode = create_credential(
-        project=project, kind=Credential.Kind.PASSCODE, label="First passcode", by=by, now=now
+    return project
+
+
+@transaction.atomic
+def edit_project(*, project: Project, name: str, timezone: str, by: Actor, now: datetime) -> Project:
+    """Change a project's name and time zone.
+
+    Runs that exist keep their windows; later boundaries follow the new zone.
+    """
+    name = name.strip()
+    _check_project(name, timezone)
+    before = {"name": project.name, "timezone": project.timezone}
+    project.name, project.timezone = name, timezone
+    project.save(update_fields=["name", "timezone"])
+    audit.record(
+        action="project.edit",
+        by=by,
+        now=now,
+        project_id=project.pk,
+        target=project,
+        before=before,
+        after={"name": name, "timezone": timezone},
     )
-    _, token = create_credential(project=project, kind=Credential.Kind.API_TOKEN, label="First token", by=by, now=now)
-    return NewProject(project, passcode, token)
+    return project
 
 
 @transaction.atomic

@@ -34,7 +34,10 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
 
 
 class Word(serializers.CharField):
-    """A text whose allowed words the verb checks, so that its sentence stands beside all others. The schema lists them."""
+    """A text whose allowed words the verb checks, so that its sentence stands beside all others.
+
+    The schema lists the words.
+    """
 
     def __init__(self, words: Iterable[str], **extra: Any) -> None:
         super().__init__(**extra)
@@ -58,7 +61,8 @@ class StrictSerializer(serializers.Serializer):
         try:
             value = super().to_internal_value(data)
         except ValidationError as error:
-            errors |= {name: list(_flat(detail)) for name, detail in dict(error.detail).items()}
+            details: Any = error.detail
+            errors |= {name: list(_flat(detail)) for name, detail in details.items()}
         if errors:
             raise ValidationError(errors)
         return value

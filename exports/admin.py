@@ -1,0 +1,224 @@
+"""Admin: exports and what became of them. Status and counts are the portal's own; the actions call the verbs."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from exports import actions
+from exports.models import Export, Held, Rejected, Run, Shard, Skipped
+from exports.models.export import COUNTS
+from exports_portal.common.admin import BigTableAdmin, ReadOnlyAdmin, link, list_link, pretty
+from exports_portal.common.audit import actor_of
+from exports_portal.common.errors import Refused
+from projects.models import User
+
+TALLIES = (*COUNTS, "in_flight", "unconfirmed")
+
+
+def _count(name: str) -> Any:
+    @admin.display(description=name.replace("_", " "), ordering=name)
+    def column(row: Any) -> int:
+        return getattr(row, name) or 0
+
+    return column
+
+
+@admin.register(Export)
+class ExportAdmin(ReadOnlyAdmin):
+    list_display = (
+        "label",
+        "project_link",
+        "integration_link",
+        "type",
+        "frequency",
+        "status",
+        "needs_attention",
+        *map(_count, ("delivered", "rejected", "held")),
+        "exported_on",
+        "next_run_at",
+    )
+    list_filter = ("status", "needs_attention", "frequency", "type", "integration__partner", "project")
+    search_fields = ("name", "integration__nickname", "project__name", "project__account_id")
+    list_select_related = ("project", "integration")
+    ordering = ("-exported_on", "-id")
+    readonly_fields = (
+        "project_link",
+        "integration_link",
+        "name",
+        "type",
+        "events",
+        "selected_events",
+        "identifier_priority",
+        "excluded_properties",
+        "hyphenate_names",
+        "frequency",
+        "date_from",
+        "date_to",
+        "every_hours",
+        "start_date",
+        "status",
+        "stop_reason",
+        "stopped_by",
+        "needs_attention",
+        "last_error",
+        *map(_count, TALLIES),
+        "runs",
+        "next_run_at",
+        "captured_from",
+        "next_tx_id",
+        "exported_on",
+        "version",
+        "created_at",
+        "created_by",
+        "updated_at",
+    )
+    fields = readonly_fields
+    actions = ("stop", "retry")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Export]:
+        return Export.objects.select_related("project", "integration").defer("integration__secrets").with_counts()
+
+    @admin.display(description="project", ordering="project__name")
+    def project_link(self, export: Export) -> SafeString | str:
+        return link(export.project)
+
+    @admin.display(description="integration", ordering="integration__nickname")
+    def integration_link(self, export: Export) -> SafeString | str:
+        return link(export.integration)
+
+    @admin.display(description="runs")
+    def runs(self, export: Export) -> SafeString:
+        return list_link(Run, "runs", export__id=export.pk)
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("exports.change_export")
+
+    @admin.action(description="Stop", permissions=["operate"])
+    def stop(self, request: HttpRequest, queryset: QuerySet[Export]) -> None:
+        user = request.user if isinstance(request.user, User) else None
+        _each(request, queryset, "stopped", lambda **how: actions.stop_export(**how, user=user))
+
+    @admin.action(description="Retry now", permissions=["operate"])
+    def retry(self, request: HttpRequest, queryset: QuerySet[Export]) -> None:
+        _each(request, queryset, "asked to retry", actions.retry_export)
+
+
+def _each(request: HttpRequest, exports: QuerySet[Export], done: str, verb: Callable[..., Any]) -> None:
+    """Call a verb for each export and tell what became of it."""
+    for export in exports:
+        try:
+            verb(export=export, by=actor_of(request.user), now=timezone.now())
+        except Refused as refusal:
+            messages.error(request, f"“{export.label}”: {refusal}")
+        else:
+            messages.success(request, f"“{export.label}” has been {done}.")
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnlyAdmin):
+    list_display = (
+        "id",
+        "export_link",
+        "sequence",
+        "status",
+        "window_start",
+        "window_end",
+        *map(_count, COUNTS),
+        "started_at",
+        "finished_at",
+    )
+    list_filter = ("status", "axis", "export__project")
+    search_fields = ("export__name", "export__integration__nickname")
+    list_select_related = ("export__integration",)
+    ordering = ("-id",)
+    readonly_fields: Sequence[Any] = (
+        "export_link",
+        "sequence",
+        "status",
+        "axis",
+        "window_start",
+        "window_end",
+        "from_tx_id",
+        "until_tx_id",
+        "shown_settings",
+        "estimate",
+        "reading",
+        *map(_count, (*TALLIES, "takeovers", "altered")),
+        "shards",
+        "rejected_records",
+        "skipped_records",
+        "created_at",
+        "started_at",
+        "finished_at",
+        "last_error",
+    )
+    fields = readonly_fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+        rows = Run.objects.select_related("export__integration").defer("export__integration__secrets")
+        return rows.with_counts()
+
+    @admin.display(description="export")
+    def export_link(self, run: Run) -> SafeString | str:
+        return link(run.export)
+
+    @admin.display(description="settings")
+    def shown_settings(self, run: Run) -> SafeString:
+        return pretty(run.settings)
+
+    @admin.display(description="shards")
+    def shards(self, run: Run) -> SafeString:
+        return list_link(Shard, "shards", run__id=run.pk)
+
+    @admin.display(description="rejected records")
+    def rejected_records(self, run: Run) -> SafeString:
+        return list_link(Rejected, "rejected records", run__id=run.pk)
+
+    @admin.display(description="skipped records")
+    def skipped_records(self, run: Run) -> SafeString:
+        return list_link(Skipped, "skipped records", run__id=run.pk)
+
+
+class OfRun(ReadOnlyAdmin):
+    """Rows that belong to a run."""
+
+    @admin.display(description="run")
+    def run_link(self, row: Any) -> SafeString | str:
+        return link(row.run)
+
+
+@admin.register(Shard)
+class ShardAdmin(OfRun):
+    list_display = ("id", "run_link", "index", "of", "open", "reading", *COUNTS, "failures", "takeovers", "lease_until")
+    list_filter = ("open", "reading")
+    list_select_related = ("run",)
+    ordering = ("-id",)
+
+
+@admin.register(Rejected)
+class RejectedAdmin(BigTableAdmin, OfRun):
+    list_display = ("id", "run_link", "record_id", "reason", "field", "message", "attempts", "created_at")
+    list_select_related = ("run",)
+    id_columns = ("id", "record_id")
+    search_help_text = "The id of a row, or of the record in the event log."
+
+
+@admin.register(Held)
+class HeldAdmin(BigTableAdmin):
+    list_display = ("id", "export_link", "record_id", "not_before", "message")
+    list_select_related = ("export__integration",)
+
+    @admin.display(description="export")
+    def export_link(self, row: Held) -> SafeString | str:
+        return link(row.export)
+
+
+@admin.register(Skipped)
+class SkippedAdmin(BigTableAdmin, OfRun):
+    list_display = ("id", "run_link", "record_id", "reason")
+    list_select_related = ("run",)

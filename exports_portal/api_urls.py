@@ -1,0 +1,31 @@
+"""/api/: the REST API v1, its OpenAPI document and the page that shows it."""
+
+from csp.constants import SELF, UNSAFE_INLINE
+from csp.decorators import csp_update
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.routers import SimpleRouter
+
+from events.catalogue_api import CatalogueView
+from exports.api import ExportViewSet, RunViewSet
+from exports_portal.common.api import no_such_address
+from partners.api import IntegrationViewSet
+
+router = SimpleRouter(use_regex_path=False)
+router.register("integrations", IntegrationViewSet, basename="integration")
+router.register("exports", ExportViewSet, basename="export")
+router.register("runs", RunViewSet, basename="run")
+
+# Swagger UI brings a <style> element; its scripts are files of ours.
+docs = csp_update({"style-src": [SELF, UNSAFE_INLINE]})(
+    SpectacularSwaggerSplitView.as_view(url_name="api:schema", authentication_classes=[], permission_classes=[])
+)
+
+app_name = "api"
+urlpatterns = [
+    path("v1/", include(router.urls)),
+    path("v1/events/", CatalogueView.as_view(), name="event-list"),
+    path("schema/", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="schema"),
+    path("docs/", docs, name="docs"),
+    re_path(r"^(?P<path>.*)$", no_such_address),
+]

@@ -1,0 +1,163 @@
+"""What the admin pages of all apps share: read-only rows, links between them, no counting of big tables, audit."""
+
+import json
+from typing import Any
+
+from django.apps import apps
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from exports_portal.common import audit
+from exports_portal.common.models import AuditEntry
+
+OURS = ("projects", "partners", "exports", "events")
+NEVER_IN_AUDIT = ("password",)
+
+
+def link(row: Model | None, text: str = "") -> SafeString | str:
+    """A link to the admin page of a row; a dash when there is none."""
+    if row is None:
+        return "–"
+    name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
+    return format_html('<a href="{}">{}</a>', reverse(name, args=[row.pk]), text or str(row))
+
+
+def list_link(model: type[Model], text: str, **where: Any) -> SafeString:
+    """A link to the admin list of a model, filtered by exact values."""
+    query = {f"{name}__exact": value for name, value in where.items()}
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
+    return format_html('<a href="{}">{}</a>', reverse(name, query=query), text)
+
+
+def pretty(value: Any) -> SafeString:
+    """JSON as people read it."""
+    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False))
+
+
+class BoundedPaginator(Paginator):
+    """Counts at most LIMIT rows, so that a list of a log with millions of rows opens at once."""
+
+    LIMIT = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        return rows.order_by()[: self.LIMIT].count()
+
+
+class PortalAdmin(admin.ModelAdmin):
+    """Fifty rows a page and no count of the whole table."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+
+class ReadOnlyAdmin(PortalAdmin):
+    """Rows that only the portal's verbs write. Staff with the right to view them see them."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class BigTableAdmin(ReadOnlyAdmin):
+    """A table that may have millions of rows: found by its id, newest first, never counted in full."""
+
+    paginator = BoundedPaginator
+    ordering = ("-id",)
+    search_fields = ("id",)
+    search_help_text = "The id of a row."
+    id_columns: tuple[str, ...] = ("id",)
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
+        """Only ids are looked up: they have an index, texts have none."""
+        text = search_term.strip()
+        if not text:
+            return queryset, False
+        if not text.isascii() or not text.isdigit():
+            return queryset.none(), False
+        found = queryset.none()
+        for column in self.id_columns:
+            found = found | queryset.filter(**{column: int(text)})
+        return found, False
+
+
+class AuditedAdmin(PortalAdmin):
+    """Rows that admins may change by hand: each change leaves an audit entry, as the verbs' changes do."""
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        names = [name for name in form.changed_data if name in form.initial or not change]
+        names = [name for name in names if name not in NEVER_IN_AUDIT and hasattr(obj, name)]
+        before = {name: _plain(form.initial.get(name)) for name in names} if change else {}
+        super().save_model(request, obj, form, change)
+        after = {name: _plain(getattr(obj, name)) for name in names if not _is_many(obj, name)}
+        self._audit(request, obj, "edit" if change else "create", before=before, after=after)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        self._audit(request, obj, "delete", before={"was": str(obj)})
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        for obj in queryset:
+            self.delete_model(request, obj)
+
+    def _audit(self, request: HttpRequest, obj: Any, verb: str, **values: Any) -> None:
+        project_id = obj.pk if obj._meta.model_name == "project" else getattr(obj, "project_id", None)
+        audit.record(
+            action=f"{obj._meta.model_name}.{verb}",
+            by=audit.actor_of(request.user),
+            now=timezone.now(),
+            project_id=project_id,
+            target=obj,
+            **values,
+        )
+
+
+def _is_many(obj: Any, name: str) -> bool:
+    return bool(obj._meta.get_field(name).many_to_many)
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """Who did what, when. Nobody can change it, the database refuses."""
+
+    paginator = BoundedPaginator
+    list_display = ("at", "actor", "action", "target", "project_id")
+    list_filter = ("at",)
+    search_fields = ("actor", "action", "target_type")
+    ordering = ("-id",)
+    fields = ("at", "actor", "action", "target", "project_id", "was", "became")
+    readonly_fields = fields
+
+    @admin.display(description="target")
+    def target(self, entry: AuditEntry) -> SafeString | str:
+        text = f"{entry.target_type} {entry.target_id}"
+        for app in OURS:
+            model = apps.all_models[app].get(entry.target_type)
+            if model is not None and entry.target_id is not None:
+                return link(model(pk=entry.target_id), text)
+        return text
+
+    @admin.display(description="before")
+    def was(self, entry: AuditEntry) -> SafeString:
+        return pretty(entry.before)
+
+    @admin.display(description="after")
+    def became(self, entry: AuditEntry) -> SafeString:
+        return pretty(entry.after)
