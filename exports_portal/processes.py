@@ -56,6 +56,9 @@ def spawn(
 
 def _in_child(death_signal: signal.Signals, *, parent: int) -> Callable[[], None]:
     def prepare() -> None:
+        signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        )  # a shell's background job has it ignored, and children inherit that
         die_with_parent(death_signal, parent=parent)
 
     return prepare

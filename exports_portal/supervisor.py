@@ -53,8 +53,9 @@ class Supervisor:
     def run(self) -> None:
         """Start all, watch over it until a signal comes, end all. ServerError says why it could not start."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) != signal.SIG_IGN:  # nohup wants SIGHUP to stay ignored
-                signal.signal(number, self._on_signal)
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # started by nohup, which wants exactly that
+            signal.signal(number, self._on_signal)
         with runtime.lock(self.folder):
             try:
                 self._start()
