@@ -5,6 +5,7 @@ Sources: Amplitude, HTTP V2 and Batch Event Upload.
 
 import math
 from collections.abc import Mapping
+from itertools import count
 from typing import Any, NamedTuple
 
 from amplitude_client.problems import Problem
@@ -257,9 +258,16 @@ def _clean_dict(value: dict[Any, Any], *, depth: int) -> tuple[dict[str, Any], i
     changes = 0
     for key, item in value.items():
         name, renamed = _clean_string(key if type(key) is str else str(key))
+        if name in cleaned:  # two keys that look alike once cleaned: neither value may be lost
+            name, renamed = _free_name(name, cleaned), 1
         cleaned[name], altered = _clean(item, depth=depth)
         changes += renamed + altered
     return cleaned, changes
+
+
+def _free_name(name: str, taken: Mapping[str, Any]) -> str:
+    candidates = (f"{name[: MAX_TEXT - 10]}-{number}" for number in count(2))
+    return next(candidate for candidate in candidates if candidate not in taken)
 
 
 def _clean_list(value: list[Any] | tuple[Any, ...], *, depth: int) -> tuple[list[Any], int]:

@@ -78,7 +78,9 @@ def _is_plain(event: dict[str, Any], min_id_length: int) -> bool:
 
 
 def _is_plain_id(value: str | None, min_length: int) -> bool:
-    return value is None or (len(value) >= min_length and bool(value.strip(" 0-")) and value.lower() not in _BLOCKED)
+    return value is None or (
+        len(value) >= min_length and bool(value.strip(" 0-")) and value.strip().lower() not in _BLOCKED
+    )
 
 
 def _faults(event: dict[str, Any], min_id_length: int) -> list[tuple[str, str]]:
