@@ -68,7 +68,7 @@ def _name_foreign_logger(_logger: Any, _method: str, line: MutableMapping[str, A
     return line
 
 
-SHARED = [
+SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True),

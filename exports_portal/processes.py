@@ -80,3 +80,35 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL to what is left of the child's process group; fine when nothing is."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+class MakeParent:
+    """GNU make, when it is our parent: it passes SIGTERM on to us, but a SIGINT sent to make alone it keeps.
+
+    It then waits for us with the signal's handler taken away, which Linux shows; elsewhere this sees only its end.
+    """
+
+    def __init__(self) -> None:
+        self._pid = os.getppid()
+        self._is_make = _status(self._pid, "Name") in ("make", "gmake")
+        self._handled = self._is_make and self._handles_interrupt()
+
+    def is_ending(self) -> bool:
+        """Whether make was told to end, or is gone."""
+        if not self._is_make:
+            return False
+        return os.getppid() != self._pid or (self._handled and not self._handles_interrupt())
+
+    def _handles_interrupt(self) -> bool:
+        caught = int(_status(self._pid, "SigCgt") or "0", 16)
+        return bool(caught >> (signal.SIGINT - 1) & 1)
+
+
+def _status(pid: int, name: str) -> str:
+    """A line of /proc/<pid>/status, empty when there is none."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key == name:
+                return value.strip()
+    return ""

@@ -21,7 +21,7 @@ from types import FrameType
 import psycopg
 import redis
 
-from exports_portal import runtime
+from exports_portal import processes, runtime
 from exports_portal.children import Child, Nursery, say
 from exports_portal.embedded import EmbeddedServer, Postgres, Redis, ServerError, StartCancelled, free_port
 
@@ -42,6 +42,7 @@ class Supervisor:
         self.nursery = Nursery()
         self.servers: list[EmbeddedServer] = []
         self.addresses: dict[str, str] = {"web_url": self.web_url}
+        self.parent = processes.MakeParent()
         self.signals = 0
         self.prepared: dict[str, str] = {}
 
@@ -118,8 +119,9 @@ class Supervisor:
         standard, europe = free_port(), free_port()
         self.addresses["sandbox_standard_url"] = f"http://127.0.0.1:{standard}"
         self.addresses["sandbox_eu_url"] = f"http://127.0.0.1:{europe}"
-        command = _python("-m", "amplitude_client.sandbox", "--port", str(standard), "--eu-port", str(europe))
-        self.nursery.start(Child("sandbox", command))
+        ports = ["--port", str(standard), "--eu-port", str(europe)]
+        kept = ["--data", str(self.folder / "sandbox.jsonl")]
+        self.nursery.start(Child("sandbox", _python("-m", "amplitude_client.sandbox", *ports, *kept)))
 
     def _prepare(self) -> None:
         """Migrations and the first login."""
@@ -130,8 +132,8 @@ class Supervisor:
         bind = f"[{self.bind}]:{self.port}" if ":" in self.bind else f"{self.bind}:{self.port}"
         web = _python("-m", "gunicorn", "-c", "python:exports_portal.gunicorn_conf", "--bind", bind)
         self.nursery.start(Child("web", web, death_signal=signal.SIGTERM))
-        for queue, processes in WORKERS.items():
-            options = ["-Q", queue, "-n", f"{queue}@%h", "-c", str(processes), "--without-gossip", "--without-mingle"]
+        for queue, count in WORKERS.items():
+            options = ["-Q", queue, "-n", f"{queue}@%h", "-c", str(count), "--without-gossip", "--without-mingle"]
             self.nursery.start(Child(f"worker-{queue}", _celery("worker", *options)))
         # The memory scheduler: the one entry comes from the settings, and a file could be left half written.
         self.nursery.start(Child("beat", _celery("beat", "--scheduler", "celery.beat:Scheduler", "--pidfile=")))
@@ -144,6 +146,7 @@ class Supervisor:
             return
         say("loading the demo data, about a minute …")
         self._run_once("demo", _python("manage.py", "load_demo"), quiet=False)
+        self._prepare()  # the first login becomes a member of the demo project
         mark.write_text(self.prepared["database"])
 
     def _run_once(self, name: str, command: list[str], *, quiet: bool = True) -> Child:
@@ -214,7 +217,7 @@ class Supervisor:
             self._step()
 
     def _is_stopping(self) -> bool:
-        return self.signals > 0
+        return self.signals > 0 or self.parent.is_ending()
 
     # Stop
 

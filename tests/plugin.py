@@ -29,12 +29,12 @@ class TestStack:
 
     __test__ = False  # not a test class
 
-    def __init__(self, *, with_servers: bool) -> None:
+    def __init__(self, *, with_servers: bool, keep: tuple[str, ...] = ()) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         self._lock = (self.folder / "lock").open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)  # held as long as this process lives: the folder is not left over
         self.servers: list[EmbeddedServer] = []
-        _clear_environment()
+        _clear_environment(keep)
         os.environ["PORTAL_DATA_DIR"] = str(self.folder)
         atexit.register(self.stop)
         if with_servers:
@@ -56,9 +56,9 @@ class TestStack:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _clear_environment() -> None:
+def _clear_environment(keep: tuple[str, ...]) -> None:
     for name in list(os.environ):
-        if name.startswith((*CLEARED, "PORTAL_")):
+        if name.startswith((*CLEARED, "PORTAL_")) and name not in keep:
             del os.environ[name]
 
 
