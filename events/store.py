@@ -275,9 +275,14 @@ RECENT = 20_000  # rows: how far back `latest` looks for one person
 
 def latest(project_id: int, limit: int, *, person_id: int | None = None) -> list[EventRow]:
     """The last events received, newest first; of one person: those among the project's last RECENT events."""
-    columns = COLUMNS.format(properties="p.properties::text")
-    recent = "SELECT * FROM events_event WHERE project_id = %s ORDER BY tx_id DESC, id DESC LIMIT %s"
-    wanted = "true" if person_id is None else "p.person_id = %s"
-    query = f"SELECT {columns} FROM ({recent}) p WHERE {wanted} ORDER BY p.tx_id DESC, p.id DESC LIMIT %s"
-    values = [project_id, limit] if person_id is None else [project_id, RECENT, person_id]
-    return [_event(row) for row in _fetch(query, [*values, limit])]
+    query: LiteralString = f"""
+        SELECT {COLUMNS} FROM (
+            SELECT * FROM events_event WHERE project_id = %(project)s ORDER BY tx_id DESC, id DESC LIMIT %(recent)s
+        ) AS e
+         WHERE %(person)s::bigint IS NULL OR e.person_id = %(person)s
+         ORDER BY e.tx_id DESC, e.id DESC LIMIT %(limit)s
+    """
+    recent = limit if person_id is None else RECENT
+    values = {"project": project_id, "recent": recent, "person": person_id, "limit": limit}
+    with _reader() as run:
+        return _rows(run, run(query, values))
