@@ -15,7 +15,7 @@ from exports.models import Export, Frequency, Run, Shard
 from exports.spec import ExportSpec, check, cleaned, spec_of
 from exports_portal.common import audit, bells
 from exports_portal.common.audit import Actor
-from exports_portal.common.errors import Refused
+from exports_portal.common.errors import Invalid, Refused
 from partners import actions as partner_actions
 from projects.models import Project, User
 
@@ -54,7 +54,8 @@ def edit_export(*, export: Export, spec: ExportSpec, version: int | None, by: Ac
         raise Refused("Somebody changed this export while you were editing it. Reload it, and make your change again.")
     before, spec = spec_of(export), _tidy(spec)
     if spec.type != before.type:
-        raise Refused("You cannot change the export from User Profile to Event and vice-versa. Create a new export.")
+        message = "You cannot change the export from User Profile to Event and vice-versa. Create a new export."
+        raise Invalid({"type": [message]})
     if spec.frequency == Frequency.ONE_TIME:
         raise Refused("A recurring export cannot become a one-time export. Create a new export.")
     integration = check(spec, project=export.project, now=now, previous=before)
