@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 
 
 def portal(url: str, events: int) -> None:
@@ -111,12 +112,17 @@ def main() -> None:
     import django
 
     django.setup()
+    from django.db import connection
+
     logging.disable(logging.INFO)
     senders: dict[str, Callable[[str, int], None]] = {
         "portal": portal,
         "bare_loop": bare_loop,
         "official_sdk": official_sdk,
     }
+    import_module("exports.delivery.worker")  # neither imports nor connecting are delivery
+    import_module("amplitude")
+    connection.ensure_connection()
     wall, cpu = time.monotonic(), time.process_time()
     senders[name](url, events)
     result = {

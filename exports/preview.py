@@ -56,7 +56,7 @@ def of_export(export: Export, *, now: datetime, limit: int = 10) -> Preview:
     options = runs.encode_options(runs.frozen_settings(export))
     encoder = export.integration.adapter.encoder(options)
     rows = _rows(where, start, end, limit)
-    records = [_record(row, outcome) for row, outcome in encode_rows(rows, encoder)]
+    records = [_record(*pair) for pair in zip(rows, encode_rows(rows, encoder), strict=True)]
     return Preview(records, store.estimate(filter=where, start=start, end=end))
 
 

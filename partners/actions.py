@@ -87,10 +87,19 @@ def disconnect(*, integration: Integration, by: Actor, now: datetime) -> None:
     audit.record(action="integration.disconnect", by=by, now=now, project_id=integration.project_id, target=integration)
 
 
-def test_values(*, partner: str, values: Mapping[str, str]) -> TestReport:
-    """Test connection for what stands in a form that has not been saved. Records nothing anywhere."""
+def test_values(
+    *,
+    partner: str,
+    values: Mapping[str, str],
+    kept: Integration | None = None,  # noqa: PT028 this is no test, whatever its name begins with
+) -> TestReport:
+    """Test connection for what stands in a form that has not been saved. Records nothing anywhere.
+
+    A secret left empty is the one of `kept`, the integration being edited.
+    """
     adapter = _adapter(partner)
-    values = _with_defaults(adapter, values)
+    saved = kept.secrets if kept is not None else {}
+    values = _with_defaults(adapter, {**values, **{name: values.get(name) or saved[name] for name in saved}})
     _check(adapter, values, {})
     return adapter.test_connection(*_split(adapter, values))
 

@@ -1,9 +1,9 @@
 """Reads a shard's part of the log and cuts it into batches of encoded records."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
 
 from events import store
 from exports import runs
@@ -16,34 +16,30 @@ SCAN_ROWS = 40_000  # a batch is handed over after this many, full or not, so th
 Outcome = Encoded | Refusal | Skip
 
 
-class Entry(NamedTuple):
-    """One record and what the encoder made of it."""
-
-    record_id: int
-    cursor: tuple[Any, int]
-    outcome: Outcome
-
-
 @dataclass
 class Batch:
-    """Records in log order. `end` is the cursor once all of them are settled, also over rows that do not match."""
+    """Rows in log order and, beside them, what the encoder made of each.
 
+    end: the cursor once all of them are settled, also over rows that do not match. last: nothing lies behind it.
+    """
+
+    rows: list[store.EventRow]
+    outcomes: list[Outcome]
     end: tuple[Any, int]
-    entries: list[Entry] = field(default_factory=list)
-    bytes: int = 0
     last: bool = False
 
     @property
     def sendable(self) -> int:
-        return sum(isinstance(entry.outcome, Encoded) for entry in self.entries)
+        return sum(type(outcome) is Encoded for outcome in self.outcomes)
 
 
-def encode_rows(rows: Sequence[store.EventRow], encoder: Encoder) -> Iterator[tuple[store.EventRow, Outcome]]:
-    """Each row with its payload; the people's contacts of a page are fetched together."""
+def encode_rows(rows: Sequence[store.EventRow], encoder: Encoder) -> list[Outcome]:
+    """What the encoder makes of each row; the people's contacts of a page are fetched together."""
     wanting = [row.person_id for row in rows if encoder.wants_contact(row)]
-    contacts = {key: Contact(*value) for key, value in store.contacts(wanting).items()} if wanting else {}
-    for row in rows:
-        yield row, encoder.encode(row, contacts.get(row.person_id, NO_CONTACT))
+    if not wanting:
+        return [encoder.encode(row, NO_CONTACT) for row in rows]
+    contacts = {key: Contact(*value) for key, value in store.contacts(wanting).items()}
+    return [encoder.encode(row, contacts.get(row.person_id, NO_CONTACT)) for row in rows]
 
 
 def start_of(shard: Shard, run: Run) -> tuple[Any, int]:
@@ -57,33 +53,41 @@ class BatchReader:
     """Iterates over the batches that remain of a shard; one database connection, that of its thread."""
 
     def __init__(self, run: Run, shard: Shard, encoder: Encoder, limits: Limits) -> None:
-        self._run = run
         self.encoder = encoder
+        self._run = run
         self._limits = Limits(min(limits.records, shard.batch_records), limits.bytes)
         self._after = start_of(shard, run)
         lane = (shard.index, shard.of) if shard.of > 1 else None
         self._filter = runs.log_filter(run.settings, project=run.export.project, lane=lane)
 
     def __iter__(self) -> Iterator[Batch]:
-        batch, scanned = Batch(self._after), 0
-        exhausted = False
+        rows: list[store.EventRow] = []
+        outcomes: list[Outcome] = []
+        scanned, exhausted = 0, False
         while not exhausted:
             page = self._page()
             exhausted, self._after = page.exhausted, page.end
             scanned += PAGE_ROWS
-            for row, outcome in encode_rows(page.rows, self.encoder):
-                size = len(outcome.body) + 1 if isinstance(outcome, Encoded) else 0
-                if len(batch.entries) >= self._limits.records or batch.bytes + size > self._limits.bytes:
-                    yield batch
-                    batch, scanned = Batch(batch.end), 0
-                cursor = self._cursor(row)
-                batch.entries.append(Entry(row.id, cursor, outcome))
-                batch.bytes += size
-                batch.end = cursor
-            batch.end, batch.last = page.end, exhausted
-            if exhausted or scanned >= SCAN_ROWS:
-                yield batch
-                batch, scanned = Batch(page.end), 0
+            rows += page.rows
+            outcomes += encode_rows(page.rows, self.encoder)
+            while (count := self._fill(outcomes)) < len(rows):
+                yield Batch(rows[:count], outcomes[:count], self.cursor(rows[count - 1]))
+                rows, outcomes, scanned = rows[count:], outcomes[count:], 0
+            if exhausted or len(rows) == self._limits.records or scanned >= SCAN_ROWS:
+                yield Batch(rows, outcomes, page.end, last=exhausted)
+                rows, outcomes, scanned = [], [], 0
+
+    def _fill(self, outcomes: Sequence[Outcome]) -> int:
+        """How many of the outcomes fit into one request, by count and by bytes; at least one."""
+        count = min(len(outcomes), self._limits.records)
+        sizes = [len(outcome.body) + 1 if type(outcome) is Encoded else 0 for outcome in outcomes[:count]]
+        if sum(sizes) <= self._limits.bytes:
+            return count
+        return max(1, sum(total <= self._limits.bytes for total in accumulate(sizes)))
+
+    def cursor(self, row: store.EventRow) -> tuple[Any, int]:
+        """The place of a row on the run's axis."""
+        return (row.occurred_at if self._run.axis == Axis.TIME else row.tx_id, row.id)
 
     def _page(self) -> store.Page:
         run = self._run
@@ -103,6 +107,3 @@ class BatchReader:
             after=self._after,
             limit=PAGE_ROWS,
         )
-
-    def _cursor(self, row: store.EventRow) -> tuple[datetime | int, int]:
-        return (row.occurred_at if self._run.axis == Axis.TIME else row.tx_id, row.id)

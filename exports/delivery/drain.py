@@ -1,13 +1,12 @@
 """Sends held records once their wait is over, in the order in which they were held (DESIGN 5.6)."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from django.db.models import Min
 
 from events import store
 from exports.delivery import ledger
-from exports.delivery.batches import BatchReader, Entry, encode_rows
+from exports.delivery.batches import Batch, BatchReader, encode_rows
 from exports.delivery.exchange import Exchange, Hold, Result
 from exports.delivery.lease import Lease
 from exports.models import Held, Run, Shard
@@ -55,12 +54,14 @@ def drain(*, run: Run, lease: Lease, reader: BatchReader, exchange: Exchange, no
         return Result()
     rows = store.read_by_ids(run.export.project_id, record_ids)
     found = [rows[record_id] for record_id in record_ids if record_id in rows]
-    entries = [Entry(row.id, (None, row.id), outcome) for row, outcome in encode_rows(found, reader.encoder)]
-    result = exchange.run(entries)
-    sums, still = _sort_out(entries, result)
+    batch = Batch(found, encode_rows(found, reader.encoder), end=(None, 0))
+    result = exchange.run(batch.outcomes)
+    still = {found[index].id: other for index, other in result.others.items() if isinstance(other, Hold)}
+    result.others = {index: other for index, other in result.others.items() if not isinstance(other, Hold)}
+    sums = ledger.tally(batch, result, len(found))
     lost = set(record_ids) - set(rows)
     sums.rejected.extend((record_id, GONE) for record_id in lost)
-    gone = [*lost, *(entry.record_id for index, entry in enumerate(entries) if _left(result, index))]
+    gone = [*lost, *(found[index].id for index in (*result.accepted, *result.others))]
     ledger.settle_drained(
         run=run, lease=lease, sums=sums, gone=gone, still=still, unconfirmed=result.unconfirmed, now=now
     )
@@ -73,21 +74,6 @@ def _due(shard_id: int, *, now: datetime) -> list[int]:
         {"shard": shard_id, "now": now, "limit": DRAIN_RECORDS},
     )
     return [row.record_id for row in held]
-
-
-def _left(result: Result, index: int) -> bool:
-    return index in result.settled and not isinstance(result.settled[index], Hold)
-
-
-def _sort_out(entries: Sequence[Entry], result: Result) -> tuple[ledger.Tally, dict[int, Hold]]:
-    sums, still = ledger.Tally(), {}
-    for index, entry in enumerate(entries):
-        settled = result.settled.get(index)
-        if isinstance(settled, Hold):
-            still[entry.record_id] = settled
-        elif settled is not None:
-            sums.add(entry, settled)
-    return sums, still
 
 
 def shard_is_drained(shard: Shard) -> bool:

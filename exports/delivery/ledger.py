@@ -2,15 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.db import transaction
 from django.db.models import F
 
-from exports.delivery.batches import Entry
-from exports.delivery.exchange import Accepted, Hold, Result, Settled, ids_of
+from exports.delivery.batches import Batch, Outcome
+from exports.delivery.exchange import Hold, Other, Result, ids_of
 from exports.delivery.lease import Lease
 from exports.models import Axis, Held, Rejected, Run, Shard, Skipped
 from partners.contract import Encoded, Refusal, Skip
@@ -29,39 +29,40 @@ class Tally:
     delivered: int = 0
     altered: int = 0
     rejected: list[tuple[int, Refusal]] = field(default_factory=list)
-    held: list[tuple[Entry, Hold]] = field(default_factory=list)
+    held: list[tuple[int, list[str], Hold]] = field(default_factory=list)
     skipped: list[tuple[int, Skip]] = field(default_factory=list)
 
     @property
     def read(self) -> int:
         return self.delivered + len(self.rejected) + len(self.held) + len(self.skipped)
 
-    def add(self, entry: Entry, settled: Settled) -> None:
-        match settled:
-            case Accepted(altered):
-                self.delivered += 1
-                self.altered += bool(altered)
+    def add(self, record_id: int, outcome: Outcome, other: Other) -> None:
+        match other:
             case Refusal():
-                payload = entry.outcome.body.decode() if isinstance(entry.outcome, Encoded) else settled.payload
-                self.rejected.append((entry.record_id, _with_payload(settled, payload)))
+                payload = outcome.body.decode() if isinstance(outcome, Encoded) else other.payload
+                self.rejected.append((record_id, replace(other, payload=payload)))
             case Hold():
-                self.held.append((entry, settled))
+                self.held.append((record_id, ids_of(cast(Encoded, outcome)), other))
             case Skip():
-                self.skipped.append((entry.record_id, settled))
+                self.skipped.append((record_id, other))
 
 
-def settled_prefix(entries: Sequence[Entry], result: Result) -> int:
-    """How many entries from the start have their outcome; the cursor may move over these only."""
-    if len(result.settled) == len(entries):
-        return len(entries)
-    return next(index for index in range(len(entries)) if index not in result.settled)
+def settled_prefix(batch: Batch, result: Result) -> int:
+    """How many records from the start have their outcome; the cursor may move over these only."""
+    if len(result.accepted) + len(result.others) == len(batch.rows):
+        return len(batch.rows)
+    settled = {*result.accepted, *result.others}
+    return next(index for index in range(len(batch.rows)) if index not in settled)
 
 
-def tally(entries: Sequence[Entry], result: Result, count: int) -> Tally:
-    """Sums over the first `count` entries."""
-    sums = Tally()
-    for index in range(count):
-        sums.add(entries[index], result.settled[index])
+def tally(batch: Batch, result: Result, count: int) -> Tally:
+    """Sums over the first `count` records."""
+    accepted = [index for index in result.accepted if index < count]
+    altered = [index for index in accepted if cast(Encoded, batch.outcomes[index]).altered]
+    sums = Tally(len(accepted), len(altered))
+    for index, other in result.others.items():
+        if index < count:
+            sums.add(batch.rows[index].id, batch.outcomes[index], other)
     return sums
 
 
@@ -154,21 +155,19 @@ def _insert_rows(run: Run, lease: Lease, sums: Tally, *, now: datetime) -> None:
             for record_id, refusal in sums.rejected
         )
     if sums.held:
-        Held.objects.bulk_create(_held_row(run, lease, entry, hold, now=now) for entry, hold in sums.held)
+        Held.objects.bulk_create(
+            Held(
+                export_id=run.export_id,
+                shard_id=lease.shard_id,
+                record_id=record_id,
+                ids=ids,
+                not_before=now + timedelta(seconds=hold.seconds),
+                message=hold.message,
+            )
+            for record_id, ids, hold in sums.held
+        )
     if sums.skipped:
         _insert_skipped(run, lease, sums.skipped)
-
-
-def _held_row(run: Run, lease: Lease, entry: Entry, hold: Hold, *, now: datetime) -> Held:
-    assert isinstance(entry.outcome, Encoded)
-    return Held(
-        export_id=run.export_id,
-        shard_id=lease.shard_id,
-        record_id=entry.record_id,
-        ids=ids_of(entry.outcome),
-        not_before=now + timedelta(seconds=hold.seconds),
-        message=hold.message,
-    )
 
 
 def _insert_skipped(run: Run, lease: Lease, skipped: Sequence[tuple[int, Skip]]) -> None:
@@ -181,7 +180,3 @@ def _insert_skipped(run: Run, lease: Lease, skipped: Sequence[tuple[int, Skip]])
         Skipped(run=run, shard_id=lease.shard_id, record_id=record_id, reason=skip.reason)
         for record_id, skip in skipped[: max(0, room)]
     )
-
-
-def _with_payload(refusal: Refusal, payload: str) -> Refusal:
-    return Refusal(refusal.reason, refusal.field, refusal.message, refusal.cure, payload)

@@ -1,5 +1,6 @@
 """One slice of one shard: claim, drain what was held, then read, send, settle, until time is up or all is read."""
 
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -24,11 +25,14 @@ from partners.contract import Outcome, Sender, Verdict
 
 log = structlog.get_logger("exports.delivery")
 
+# The sender waits for the interpreter behind the encoding thread after each answer; Python's default of 5 ms adds up.
+SWITCH_SECONDS = 0.0005
 SLICE_SECONDS = 10.0  # then the shard goes back, so that others get a turn and a warm shutdown is short
 
 
 def work(shard_id: int) -> None:
     """Deliver a slice of the shard; harmless when it is not free. Rings again when there is more to do."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     lease = claim(shard_id)
     if lease is None:
         return
@@ -76,29 +80,29 @@ class Slice:
 
     def _deliver(self, sender: Sender) -> float | None:
         encoder = self.export.integration.adapter.encoder(runs.encode_options(self.run.settings))
-        reader = BatchReader(self.run, self.shard, encoder, sender.limits)
+        self.reader = BatchReader(self.run, self.shard, encoder, sender.limits)
         if self.shard.held:
             result = drain.drain(
                 run=self.run,
                 lease=self.lease,
-                reader=reader,
+                reader=self.reader,
                 exchange=Exchange(sender, self.lease.guard, waiting={}),
                 now=_now(),
             )
             if result.pause or result.guard is not Guard.GO:
                 return self._paused(result)
         exchange = Exchange(sender, self.lease.guard, waiting=drain.waiting_ids(self.export.pk, now=_now()))
-        wait = self._read(reader, exchange) if self.shard.reading else None
+        wait = self._read(exchange) if self.shard.reading else None
         if not exchange.requests:
             self._notice_bad_key(sender)
         return wait
 
-    def _read(self, reader: BatchReader, exchange: Exchange) -> float | None:
-        with _Ahead(reader) as batches:
+    def _read(self, exchange: Exchange) -> float | None:
+        with _Ahead(self.reader) as batches:
             batch = next(batches)
             ledger.mark_in_flight(self.lease, batch.sendable)
             for upcoming in chain(batches, [None]):
-                result = exchange.run(batch.entries)
+                result = exchange.run(batch.outcomes)
                 go_on = self._settle(batch, result, upcoming)
                 if not go_on or upcoming is None:
                     break
@@ -106,13 +110,13 @@ class Slice:
         return self._paused(result)
 
     def _settle(self, batch: Batch, result: Result, upcoming: Batch | None) -> bool:
-        count = ledger.settled_prefix(batch.entries, result)
-        complete = count == len(batch.entries)
+        count = ledger.settled_prefix(batch, result)
+        complete = count == len(batch.rows)
         go_on = complete and result.pause is None and result.guard is Guard.GO and monotonic() < self.deadline
         if result.guard is Guard.LOST:
             raise ledger.LeaseLost
-        cursor = batch.end if complete else batch.entries[count - 1].cursor if count else None
-        sums = ledger.tally(batch.entries, result, count)
+        cursor = batch.end if complete else self.reader.cursor(batch.rows[count - 1]) if count else None
+        sums = ledger.tally(batch, result, count)
         ledger.settle(
             run=self.run,
             lease=self.lease,

@@ -107,8 +107,19 @@ class AmplitudeAdapter(Adapter):
         return client.backoff_seconds(failures)
 
 
+# An id, its piece of JSON, and what is wrong with it.
+IdPart = tuple[str | None, bytes, Problem | None]
+NO_ID: IdPart = (None, b"", None)
+
+
 class AmplitudeEncoder:
-    """Turns records into events of Amplitude's batch endpoint (Amplitude, Batch Event Upload)."""
+    """Turns records into events of Amplitude's batch endpoint (Amplitude, Batch Event Upload).
+
+    The event is put together from pieces of JSON, the recurring ones cached: a dict and a dump per event cost
+    several times as much (measured: 0.5 against 2 to 10 microseconds), and this is the hottest line of delivery.
+    """
+
+    TEMPLATE = b'{"event_type":%b,"time":%d,%b%b"insert_id":"%b","event_id":%d,%b"event_properties":%b}'
 
     def __init__(self, options: EncodeOptions) -> None:
         mapping = options.settings["user_id_mapping"]
@@ -118,68 +129,67 @@ class AmplitudeEncoder:
         self._hyphenate = options.hyphenate_names
         self._rewrites = bool(options.excluded_properties) or options.hyphenate_names
         # History must not overwrite today's user properties (Amplitude, data backfill guide).
-        self._constant = {"$skip_user_properties_sync": True} if options.one_time else {}
+        self._constant = b'"$skip_user_properties_sync":true,' if options.one_time else b""
+        self._earliest_ms = client.EARLIEST_MS
         self._latest_ms = int(time.time() * 1000) + client.FUTURE_MS
 
     def wants_contact(self, record: Record) -> bool:
         return self._order[0] != "identity" or not record.identity
 
     def encode(self, record: Record, contact: Contact) -> Encoded | Refusal | Skip:
-        user_id, user_problem = self._user_id(record, contact)
-        device_id = record.clevertap_id if self._with_device else None
-        if user_id is None and device_id is None and user_problem is None:
+        user_id, user_part, problem = self._user(record, contact)
+        device_id, device_part, device_problem = self._device(record.clevertap_id)
+        if user_id is None and device_id is None and problem is None:
             return Skip(NO_IDENTIFIER)
-        event: dict[str, Any] = {"event_type": client.hyphenate(record.name) if self._hyphenate else record.name}
-        event["time"] = record.time_ms
-        if user_id is not None:
-            event["user_id"] = user_id
-        if device_id is not None:
-            event["device_id"] = device_id
-        event["insert_id"] = record.uid
-        event["event_id"] = record.id % MAX_EVENT_ID
-        event |= self._constant
-        problem = user_problem or _id_problem("device_id", device_id) or self._problem(event)
-        altered = 0
+        name, name_problem = _name(record.name, self._hyphenate)
+        time_ms = record.time_ms
+        if not self._earliest_ms <= time_ms <= self._latest_ms:
+            problem = problem or client.check_time(time_ms, now_ms=self._latest_ms - client.FUTURE_MS)
+        extra, altered = self._constant, 0
         if record.plain and not self._rewrites:
-            event["event_properties"] = orjson.Fragment(record.properties)
+            properties = record.properties.encode()
         else:
-            altered, too_deep = self._fill_properties(event, record)
+            extra, properties, altered, too_deep = self._rewrite(record)
             problem = problem or too_deep
-        body = orjson.dumps(event)
+        event_id = record.id % MAX_EVENT_ID
+        pieces = (name, time_ms, user_part, device_part, record.uid.encode(), event_id, extra, properties)
+        body = self.TEMPLATE % pieces
+        problem = problem or device_problem or name_problem
         if problem is not None:
             return _refusal(problem, body)
-        return Encoded(body, user_id, device_id, altered)
+        return tuple.__new__(Encoded, (body, user_id, device_id, altered))  # half the time of Encoded(…)
 
-    def _user_id(self, record: Record, contact: Contact) -> tuple[str | None, Problem | None]:
+    def _user(self, record: Record, contact: Contact) -> IdPart:
         """The first usable identifier; else what is wrong with the first that is there at all."""
-        first_problem = None
+        found = NO_ID
         for kind in self._order:
             value = record.identity if kind == "identity" else getattr(contact, kind)
-            if not value:
-                continue
-            problem = _id_problem("user_id", value)
-            if problem is None:
-                return value, None
-            first_problem = first_problem or problem
-        return None, first_problem
+            if value:
+                part = _id_part("user_id", value)
+                if part[2] is None:
+                    return part
+                found = found if found[2] else (None, b"", part[2])
+        return found
 
-    def _problem(self, event: dict[str, Any]) -> Problem | None:
-        problem = _name_problem(event["event_type"])
-        if problem is None and not client.EARLIEST_MS <= event["time"] <= self._latest_ms:
-            problem = client.check_time(event["time"], now_ms=self._latest_ms - client.FUTURE_MS)
-        return problem
+    def _device(self, clevertap_id: str) -> IdPart:
+        return _id_part("device_id", clevertap_id) if self._with_device else NO_ID
 
-    def _fill_properties(self, event: dict[str, Any], record: Record) -> tuple[int, Problem | None]:
-        """Parse, exclude, rename, clean; fill the top-level keys. Returns how many values were altered."""
+    def _rewrite(self, record: Record) -> tuple[bytes, bytes, int, Problem | None]:
+        """Parse the properties; exclude, clean, fill the top-level keys, rename.
+
+        Returns the pieces for the top level and the properties, how many values were altered, and what is wrong.
+        """
         properties = orjson.loads(record.properties)
         if self._excluded:
             properties = {key: value for key, value in properties.items() if key not in self._excluded}
         cleaned, changes, problem = client.clean_value(properties)
-        event |= top_level_keys(record.name, cleaned)
+        if problem is not None:
+            return self._constant, record.properties.encode(), 0, problem
+        top = top_level_keys(record.name, cleaned)
+        extra = orjson.dumps(top)[1:-1] + b"," if top else b""
         if self._hyphenate:
             cleaned = {client.hyphenate(key): value for key, value in cleaned.items()}
-        event["event_properties"] = cleaned
-        return changes, problem
+        return self._constant + extra, orjson.dumps(cleaned), changes, None
 
 
 def top_level_keys(name: str, properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,13 +230,14 @@ def _number(value: Any) -> float | None:
 
 
 @lru_cache(maxsize=100_000)
-def _id_problem(field: str, value: str | None) -> Problem | None:
-    return None if value is None else client.check_id(value, field=field)
+def _id_part(field: str, value: str) -> IdPart:
+    return value, b'"%b":%b,' % (field.encode(), orjson.dumps(value)), client.check_id(value, field=field)
 
 
 @lru_cache(maxsize=10_000)
-def _name_problem(name: str) -> Problem | None:
-    return client.check_event_type(name)
+def _name(name: str, hyphenate: bool) -> tuple[bytes, Problem | None]:
+    name = client.hyphenate(name) if hyphenate else name
+    return orjson.dumps(name), client.check_event_type(name)
 
 
 def _refusal(problem: Problem, body: bytes) -> Refusal:
@@ -246,7 +257,8 @@ class AmplitudeSender:
 
     def send(self, batch: Sequence[Encoded]) -> Verdict:
         answer = self._client.send([encoded.body for encoded in batch])
-        ids = [(encoded.user_id, encoded.device_id) for encoded in batch]
+        accepted = answer.status == 200
+        ids = [] if accepted else [(encoded.user_id, encoded.device_id) for encoded in batch]
         return _verdict(client.decide(answer, batch_size=len(batch), ids=ids, api_key=self._api_key), answer.elapsed_ms)
 
     def probe(self) -> Verdict:

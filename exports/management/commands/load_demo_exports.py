@@ -16,7 +16,10 @@ from projects.models import Project
 
 INTEGRATIONS = (
     ("Growth analytics", {"api_key": "d3e0" * 7 + "9f3c", "data_residency": "europe"}),
-    ("Campaign attribution", {"api_key": "d3e0" * 7 + "77ab", "data_residency": "standard", "user_id_mapping": "email"}),
+    (
+        "Campaign attribution",
+        {"api_key": "d3e0" * 7 + "77ab", "data_residency": "standard", "user_id_mapping": "email"},
+    ),
 )
 
 
@@ -45,9 +48,7 @@ def _specs(growth: Integration, campaigns: Integration, *, project: Project, now
     today = now.astimezone(project.tz).date()
     days_ago = {days: today - timedelta(days=days) for days in (1, 3, 7, 30)}
     return [
-        ExportSpec(
-            growth.pk, Frequency.ONE_TIME, name="Last month", date_from=days_ago[30], date_to=days_ago[1]
-        ),
+        ExportSpec(growth.pk, Frequency.ONE_TIME, name="Last month", date_from=days_ago[30], date_to=days_ago[1]),
         ExportSpec(
             growth.pk,
             Frequency.ONE_TIME,

@@ -1,0 +1,144 @@
+"""The View page of one export: each tab asks for its own rows, and only when it is shown."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+from django.db.models import Q
+from django.http import QueryDict
+
+from exports.models import Frequency, Rejected, Run, Skipped
+from exports.presenting import Chart, ExportLine, RunLine
+from exports.preview import SKIP_REASONS, PreviewRecord, of_export
+from exports_portal.common import words
+from exports_portal.common.models import AuditEntry
+
+TABS = ("runs", "rejected", "settings", "history")
+PER_PAGE = 20
+CHANGES_SHOWN = 100
+ACTS = {
+    "create": "Created",
+    "edit": "Edited",
+    "start": "Started",
+    "wait": "Waiting for the next run",
+    "finish": "Done",
+    "stop": "Stopped",
+    "retry": "Retried",
+    "run_now": "Run now",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line of the history: who did what, and which fields went from what to what."""
+
+    at: datetime
+    actor: str
+    act: str
+    fields: list[tuple[str, Any, Any]]
+
+
+class Detail:
+    """Lazy: what the template does not show is not read."""
+
+    def __init__(self, line: ExportLine, *, now: datetime, tab: str, query: QueryDict) -> None:
+        self.line, self.export, self.now = line, line.export, now
+        self.tab = tab if tab in TABS else TABS[0]
+        self._query = query
+
+    @property
+    def latest(self) -> RunLine | None:
+        return self.line.latest
+
+    @property
+    def is_single(self) -> bool:
+        return self.export.frequency == Frequency.ONE_TIME
+
+    @property
+    def accounted(self) -> bool:
+        export = self.export
+        return export.read == export.delivered + export.rejected + export.held + export.skipped
+
+    @cached_property
+    def runs(self) -> "Page[Any]":
+        rows: Any = Run.objects.with_counts().filter(export=self.export).order_by("-sequence")
+        page = Paginator(rows, PER_PAGE).get_page(self._query.get("page") if self.tab == "runs" else 1)
+        page.object_list = [RunLine(run, self.now) for run in page.object_list]
+        return page
+
+    @cached_property
+    def chart(self) -> Chart:
+        newest = Run.objects.with_counts().filter(export=self.export).order_by("-sequence")[: Chart.SLOTS]
+        return Chart([RunLine(run, self.now) for run in reversed(newest)])
+
+    @cached_property
+    def sample(self) -> PreviewRecord | None:
+        """One record exactly as the partner gets it; None when there is none."""
+        records = of_export(self.export, now=self.now, limit=1).records
+        return records[0] if records else None
+
+    @cached_property
+    def rejected(self) -> "Page[Any]":
+        rows = Rejected.objects.filter(run__export=self.export).select_related("run").order_by("-id")
+        return Paginator(rows, PER_PAGE).get_page(self._query.get("page"))
+
+    @cached_property
+    def skip_reasons(self) -> list[tuple[str, int]]:
+        """Why records could not be sent at all, and how many."""
+        totals: dict[str, int] = {}
+        for reasons in self.export.runs.values_list("shards__skip_reasons", flat=True):
+            for reason, count in (reasons or {}).items():
+                totals[reason] = totals.get(reason, 0) + count
+        return [(SKIP_REASONS.get(reason, reason), count) for reason, count in sorted(totals.items())]
+
+    @cached_property
+    def skipped(self) -> Any:
+        return Skipped.objects.filter(run__export=self.export).order_by("id")[:PER_PAGE]
+
+    @cached_property
+    def settings(self) -> list[tuple[str, str]]:
+        export, integration = self.export, self.export.integration
+        adapter = integration.adapter
+        mapping = [
+            (spec.label, adapter.choice_label(spec.name, integration.settings.get(spec.name, "")))
+            for spec in adapter.fields
+            if not spec.secret
+        ]
+        return [
+            ("Partner Nickname", integration.nickname),
+            *mapping,
+            ("Events", ", ".join(export.selected_events) or export.get_events_display()),
+            ("Identifier priority", ", ".join(name.capitalize() for name in export.identifier_priority)),
+            ("Excluded properties", ", ".join(export.excluded_properties) or "none"),
+            ("Hyphenate names", "yes" if export.hyphenate_names else "no"),
+            ("Frequency", f"{export.get_frequency_display()}, {self.line.rhythm}"),
+            ("Date to export data", self._dates()),
+            ("Created", words.on(export.created_at)),
+        ]
+
+    def _dates(self) -> str:
+        if self.is_single:
+            return words.days(self.export.date_from, self.export.date_to)
+        return f"from {words.day(self.export.start_date)}, 12:00 a.m."
+
+    @cached_property
+    def history(self) -> list[Change]:
+        runs = list(self.export.runs.order_by("-sequence").values_list("pk", flat=True)[:CHANGES_SHOWN])
+        mine = Q(target_type="export", target_id=self.export.pk) | Q(target_type="run", target_id__in=runs)
+        entries = AuditEntry.objects.filter(mine, project_id=self.export.project_id).order_by("-id")[:CHANGES_SHOWN]
+        return [_change(entry) for entry in entries]
+
+
+def _change(entry: AuditEntry) -> Change:
+    noun, _, verb = entry.action.partition(".")
+    act = ACTS.get(verb, verb.replace("_", " ").capitalize())
+    fields = []
+    if verb == "edit":
+        fields = [(_label(name), entry.before.get(name), value) for name, value in entry.after.items()]
+    return Change(entry.at, entry.actor, f"Run {act.lower()}" if noun == "run" else act, fields)
+
+
+def _label(name: str) -> str:
+    return name.removesuffix("_id").replace("_", " ").capitalize()

@@ -1,0 +1,237 @@
+"""The panel Export to <Partner>. It converts what was typed into an ExportSpec; the rules stand in exports.spec."""
+
+import copy
+from datetime import date
+from typing import Any
+
+from django import forms
+
+from events.models import EventName
+from exports import schedule
+from exports.hints import ENGAGEMENT_HINTS
+from exports.models import EventChoice, Export, Frequency
+from exports.models.export import EVERY_HOURS
+from exports.spec import IDENTIFIERS, OFFERED, ExportSpec
+from exports_portal.common import words
+from exports_portal.common.errors import Invalid
+from exports_portal.common.forms import CardSelect, DateInput
+from partners.models import Integration
+from projects.models import Project
+
+CUSTOM = "custom"
+IDENTIFIER_LABELS = {"identity": "Identity", "email": "Email", "phone": "Phone"}
+# fields of the form that are named as the export's
+SHOWN = (
+    "name",
+    "events",
+    "selected_events",
+    "identifier_priority",
+    "excluded_properties",
+    "hyphenate_names",
+    "frequency",
+    "every_hours",
+    "start_date",
+    "version",
+)
+FREQUENCY_HINTS = {
+    Frequency.ONE_TIME: "up to the last 60 days",
+    Frequency.RECURRING: "every 4 to 24 hours",
+    Frequency.LIVE: "within seconds",
+}
+
+
+class PriorityInput(forms.MultiWidget):
+    """First, second and third choice; the later ones may be left out."""
+
+    template_name = "components/priority.html"
+    use_fieldset = True
+
+    def __init__(self) -> None:
+        names = ("First identifier", "Second identifier", "Third identifier")
+        choices = [(name, IDENTIFIER_LABELS[name]) for name in IDENTIFIERS]
+        selects = [
+            forms.Select(choices=choices if not place else [("", "none"), *choices], attrs={"aria-label": label})
+            for place, label in enumerate(names)
+        ]
+        super().__init__(selects)
+
+    def decompress(self, value: Any) -> list[str]:
+        return [*(value or ()), "", "", ""][:3]
+
+
+class PriorityField(forms.Field):
+    widget = PriorityInput
+
+    def clean(self, value: Any) -> tuple[str, ...]:
+        return tuple(name for name in value or () if name)
+
+
+class LinesField(forms.CharField):
+    """One name per line."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false"})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list | tuple) else value
+
+    def clean(self, value: Any) -> tuple[str, ...]:
+        return tuple(line.strip() for line in (super().clean(value) or "").splitlines() if line.strip())
+
+
+class ExportForm(forms.Form):
+    """Dates are local days of the project. A preset wins over the two dates beside it."""
+
+    integration = forms.TypedChoiceField(
+        label="Partner Nickname",
+        coerce=int,
+        empty_value=None,
+        required=False,
+        widget=forms.Select(attrs={"data-first": True}),
+    )
+    name = forms.CharField(label="Name", required=False, widget=forms.TextInput(attrs={"maxlength": 200}))
+    events = forms.ChoiceField(choices=EventChoice.choices, initial=EventChoice.ALL)
+    selected_events = forms.MultipleChoiceField(label="Events to export", required=False)
+    identifier_priority = PriorityField(
+        label="Identifier priority",
+        initial=IDENTIFIERS,
+        required=False,
+        help_text="Which identifier becomes the user id when the one chosen for the integration is missing.",
+    )
+    excluded_properties = LinesField(
+        label="Excluded properties", required=False, help_text="One name per line. They never leave the portal."
+    )
+    hyphenate_names = forms.BooleanField(label="Hyphenate names", required=False)
+    frequency = forms.ChoiceField(
+        label="Frequency",
+        choices=[(value, Frequency(value).label) for value in OFFERED],
+        initial=Frequency.ONE_TIME,
+        widget=CardSelect(hints={str(name): hint for name, hint in FREQUENCY_HINTS.items()}),
+    )
+    preset = forms.ChoiceField(label="Days", required=False)
+    date_from = forms.DateField(label="From", required=False, widget=DateInput)
+    date_to = forms.DateField(label="To", required=False, widget=DateInput)
+    every_hours = forms.TypedChoiceField(
+        label="Export every",
+        coerce=int,
+        empty_value=None,
+        choices=[(hours, f"{hours} hours") for hours in EVERY_HOURS],
+        initial=24,
+        required=False,
+    )
+    start_date = forms.DateField(label="Date to export data", required=False, widget=DateInput)
+    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(
+        self,
+        *args: Any,
+        project: Project,
+        integrations: list[Integration],
+        catalogue: list[EventName],
+        today: date,
+        export: Export | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.project, self.export, self.catalogue, self.today = project, export, catalogue, today
+        self.presets = schedule.presets(today)
+        self._offer_integrations(integrations)
+        self._offer_events(catalogue)
+        self._offer_days()
+        if export is not None:
+            self._show(export)
+
+    def _offer_integrations(self, integrations: list[Integration]) -> None:
+        choices = [(row.pk, f"{row.nickname} ({row.residency_label})") for row in integrations]
+        self.fields["integration"].choices = choices  # type: ignore[attr-defined]
+        if integrations:
+            self.fields["integration"].initial = integrations[0].pk
+
+    def _offer_events(self, catalogue: list[EventName]) -> None:
+        known = [(row.name, row.name) for row in catalogue]
+        self.fields["selected_events"].choices = known  # type: ignore[attr-defined]
+        hints = {
+            EventChoice.ALL: f"{len(catalogue)} defined",
+            EventChoice.SELECTED: "you choose",
+            EventChoice.ENGAGEMENT: "20 kinds of campaign events",
+        }
+        self.fields["events"].widget = CardSelect(
+            choices=EventChoice.choices, hints={str(name): hint for name, hint in hints.items()}
+        )
+
+    def _offer_days(self) -> None:
+        choices = [(preset.key, preset.label) for preset in self.presets]
+        self.fields["preset"].choices = [*choices, (CUSTOM, "Choose the days")]  # type: ignore[attr-defined]
+        self.fields["preset"].initial = "last_7"
+        week = next(preset for preset in self.presets if preset.key == "last_7")
+        self.fields["date_from"].initial, self.fields["date_to"].initial = week.first, week.last
+        oldest = schedule.oldest_day(self.today)
+        for name in ("date_from", "date_to"):
+            self.fields[name].widget.attrs |= {"min": oldest.isoformat(), "max": self.today.isoformat()}
+        self.fields["start_date"].initial = self.today
+        self.fields["start_date"].widget.attrs["min"] = oldest.isoformat()
+
+    def _show(self, export: Export) -> None:
+        self.initial = {name: getattr(export, name) for name in SHOWN} | {"integration": export.integration_id}
+        self.fields["frequency"].choices = [(export.frequency, export.get_frequency_display())]  # type: ignore[attr-defined]
+
+    def as_if_sent(self) -> "ExportForm":
+        """A copy of the form that holds what the form shows now."""
+        sent = copy.copy(self)
+        sent._bound_fields_cache = {}  # type: ignore[attr-defined]
+        sent._errors = None  # type: ignore[attr-defined]
+        sent.is_bound = True
+        shown = {bound.html_name: bound.value() for bound in self}
+        priority = self["identifier_priority"]
+        places = priority.field.widget.decompress(priority.value())
+        sent.data = shown | {f"{priority.html_name}_{place}": name for place, name in enumerate(places)}
+        return sent
+
+    def spec(self) -> ExportSpec:
+        """What was asked for; fields of the other frequency are left out. Only for a form without errors."""
+        data = self.cleaned_data
+        one_time = data["frequency"] == Frequency.ONE_TIME
+        first, last = self._days()
+        return ExportSpec(
+            integration_id=data["integration"],
+            frequency=data["frequency"],
+            name=data["name"],
+            events=data["events"],
+            selected_events=tuple(data["selected_events"]) if data["events"] == EventChoice.SELECTED else (),
+            identifier_priority=data["identifier_priority"],
+            excluded_properties=data["excluded_properties"],
+            hyphenate_names=data["hyphenate_names"],
+            date_from=first if one_time else None,
+            date_to=last if one_time else None,
+            every_hours=None if one_time else data["every_hours"],
+            start_date=None if one_time else data["start_date"],
+        )
+
+    def _days(self) -> tuple[date | None, date | None]:
+        for preset in self.presets:
+            if preset.key == self.cleaned_data["preset"]:
+                return preset.first, preset.last
+        return self.cleaned_data["date_from"], self.cleaned_data["date_to"]
+
+    def problem(self, error: Invalid) -> str:
+        """The first thing that a verb found wrong, for where no field can show it."""
+        return next(text for texts in error.errors.values() for text in texts)
+
+    @property
+    def engagement(self) -> list[tuple[str, str]]:
+        """The engagement events and what they mean."""
+        return list(ENGAGEMENT_HINTS.items())
+
+    @property
+    def event_choices(self) -> list[dict[str, Any]]:
+        """The catalogue for the searchable list."""
+        chosen = set(self["selected_events"].value() or ())
+        return [{"row": row, "checked": row.name in chosen} for row in self.catalogue]
+
+    @property
+    def preset_choices(self) -> list[dict[str, Any]]:
+        """Presets with their days, so that the calendar can follow without asking the server."""
+        chosen = self["preset"].value() or CUSTOM
+        return [
+            {"preset": preset, "days": words.days(preset.first, preset.last), "checked": preset.key == chosen}
+            for preset in self.presets
+        ]

@@ -1,0 +1,83 @@
+"""Behind the panel Export to <Partner>: its form, what it would send, and handing it to the verbs."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from exports import actions
+from exports.forms import ExportForm
+from exports.models import Export, Frequency
+from exports.preview import Preview, preview
+from exports_portal.common.audit import Actor
+from exports_portal.common.errors import Invalid, Refused
+from exports_portal.common.forms import accepts
+from projects.models import Project
+
+LARGE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What will be sent: a preview, or the sentence that says what is missing for one."""
+
+    preview: Preview | None = None
+    problem: str = ""
+    per_day: bool = False
+
+    @property
+    def is_large(self) -> bool:
+        """Worth a hint on the partner's event volume."""
+        return self.preview is not None and not self.per_day and self.preview.estimate >= LARGE
+
+
+def form_for(project: Project, partner: str, data: Any, *, now: datetime, export: Export | None = None) -> ExportForm:
+    """The panel's form with what this project offers."""
+    return ExportForm(
+        data,
+        project=project,
+        integrations=list(project.integrations.connected().filter(partner=partner).order_by("nickname")),
+        catalogue=list(project.event_names.order_by("-count", "name")),
+        today=now.astimezone(project.tz).date(),
+        export=export,
+    )
+
+
+def create(form: ExportForm, *, project: Project, by: Actor, now: datetime) -> Export | None:
+    """The new export; None when the form says what is wrong."""
+    made: list[Export] = []
+    accepts(form, lambda: made.append(actions.create_export(project=project, spec=form.spec(), by=by, now=now)))
+    return made[0] if made else None
+
+
+def edit(form: ExportForm, *, export: Export, by: Actor, now: datetime) -> bool:
+    """Whether the export was changed; else the form says why not."""
+    try:
+        return accepts(
+            form,
+            lambda: actions.edit_export(
+                export=export, spec=form.spec(), version=form.cleaned_data["version"], by=by, now=now
+            ),
+        )
+    except Refused as error:
+        form.add_error(None, str(error))
+        return False
+
+
+def what_will_be_sent(form: ExportForm, *, project: Project, now: datetime) -> Sent:
+    """An estimate and ten real records for what stands in the form now."""
+    if not form.is_bound:
+        form = form.as_if_sent()
+    if not form.is_valid():
+        return Sent(problem="Complete the form to see what will be sent.")
+    spec = form.spec()
+    try:
+        return Sent(preview(project=project, spec=spec, now=now), per_day=spec.frequency != Frequency.ONE_TIME)
+    except Invalid as error:
+        return Sent(problem=form.problem(error))
+
+
+def why_not_editable(export: Export) -> str:
+    """The seed's Points to Remember, for the export at hand."""
+    if export.frequency == Frequency.ONE_TIME:
+        return "You cannot edit a One time export. Create a new export instead."
+    return f"You cannot modify exports marked as {export.status}. Create a new export instead."

@@ -1,0 +1,239 @@
+"""What pages show of exports and runs, derived from the rows and one frozen now. Nothing here is stored."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from django.utils import timezone
+
+from events.catalogue import ENGAGEMENT_EVENTS
+from exports.models import EventChoice, Export, ExportType, Frequency, Run, Status
+from exports_portal.common import words
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """A run with counts (Run.objects.with_counts) as people see it."""
+
+    run: Any
+    now: datetime
+
+    @property
+    def window(self) -> str:
+        return words.window(self.run.window_start, self.run.window_end)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it has taken so far, or took; None before its start."""
+        if self.run.started_at is None:
+            return None
+        return ((self.run.finished_at or self.now) - self.run.started_at).total_seconds()
+
+    @property
+    def took(self) -> str:
+        return "" if self.seconds is None else words.duration(self.seconds)
+
+    @property
+    def percent(self) -> int:
+        """Of the estimate that has been read; below 100 until the run is done."""
+        if self.run.status == Status.DONE:
+            return 100
+        return min(99, 100 * self.run.read // self.run.estimate) if self.run.estimate else 0
+
+    @property
+    def speed(self) -> float | None:
+        """Records a second over the whole run; None while nothing can be said."""
+        if not self.seconds or not self.run.read:
+            return None
+        return self.run.read / max(self.seconds, 1.0)
+
+    @property
+    def seconds_left(self) -> float | None:
+        left = self.run.estimate - self.run.read
+        if self.run.status != Status.RUNNING or self.speed is None or left <= 0:
+            return None
+        return left / self.speed
+
+    @property
+    def left(self) -> str:
+        return "" if self.seconds_left is None else words.about(self.seconds_left)
+
+    @property
+    def accounted(self) -> bool:
+        """read = delivered + rejected + held + skipped; the database holds it for every shard."""
+        run = self.run
+        return run.read == run.delivered + run.rejected + run.held + run.skipped
+
+    @property
+    def attempts(self) -> int:
+        return 1 + self.run.takeovers
+
+    @property
+    def what_happened(self) -> str:
+        if self.run.last_error:
+            return self.run.last_error
+        lost = self.run.takeovers
+        if not lost:
+            return ""
+        return "worker lost once, resumed" if lost == 1 else f"worker lost {lost} times, resumed"
+
+    @property
+    def is_moving(self) -> bool:
+        return self.run.status in (Status.PENDING, Status.RUNNING)
+
+
+@dataclass(frozen=True)
+class ExportLine:
+    """An export with counts (Export.objects.with_counts) and its latest run as people see them."""
+
+    export: Any
+    latest: RunLine | None
+    now: datetime
+    may_edit: bool = False
+
+    @property
+    def can_edit(self) -> bool:
+        return self.may_edit and self.export.is_editable
+
+    @property
+    def can_stop(self) -> bool:
+        return self.may_edit and self.export.is_active
+
+    @property
+    def partner(self) -> str:
+        integration = self.export.integration
+        nickname = f"{integration.nickname} · " if self.export.name else ""
+        return f"{nickname}{integration.adapter.label} · {integration.residency_label}"
+
+    @property
+    def mark(self) -> str:
+        return self.export.integration.adapter.label[0]
+
+    @property
+    def format(self) -> str:
+        return self.export.integration.adapter.format
+
+    @property
+    def which(self) -> str:
+        """Which events: "Charged, Product Viewed +3"."""
+        export = self.export
+        if export.type == ExportType.USER_PROFILES:
+            return ""
+        if export.events == EventChoice.SELECTED:
+            more = len(export.selected_events) - 2
+            return ", ".join(export.selected_events[:2]) + (f" +{more}" if more > 0 else "")
+        if export.events == EventChoice.ENGAGEMENT:
+            return f"{export.get_events_display()} ({len(ENGAGEMENT_EVENTS)})"
+        return export.get_events_display()
+
+    @property
+    def rhythm(self) -> str:
+        """ "every 12 hours", or the days of a one-time export."""
+        export = self.export
+        if export.frequency == Frequency.RECURRING:
+            return f"every {export.every_hours} hours"
+        if export.frequency == Frequency.ONE_TIME:
+            return words.days(export.date_from, export.date_to)
+        return "within seconds"
+
+    @property
+    def progress(self) -> int | None:
+        """Per cent of the run under way; None while there is none."""
+        if self.export.status != Status.RUNNING or self.latest is None:
+            return None
+        return self.latest.percent
+
+    @property
+    def delivery_note(self) -> str:
+        """Under the number of records delivered."""
+        if self.progress is not None and self.latest is not None:
+            left = f" · {self.latest.left} left" if self.latest.left else ""
+            return f"{self.progress}%{left}"
+        if self.export.status == Status.STOPPED:
+            return "stopped by the portal" if self.export.stop_reason else "stopped"
+        return ""
+
+    @property
+    def timing_note(self) -> str:
+        """Under Exported on: the next run, or how long the last one took."""
+        export = self.export
+        if export.status == Status.PENDING and export.next_run_at:
+            return f"next {_short(export.next_run_at)}"
+        if self.latest is not None and self.latest.took and not self.latest.is_moving:
+            return f"took {self.latest.took}"
+        return ""
+
+    @property
+    def sentence(self) -> str:
+        """The line under the title of the View page."""
+        export = self.export
+        parts = [self.partner, " ".join(filter(None, [export.get_type_display() + ",", self.which])).rstrip(",")]
+        if export.frequency == Frequency.RECURRING:
+            parts.append(f"{self.rhythm} from {words.day(export.start_date)}, 12:00 a.m. {export.project.timezone}")
+        else:
+            parts.append(f"{export.get_frequency_display()}, {self.rhythm}")
+        if export.is_active and export.next_run_at:
+            parts.append(f"next run {_short(export.next_run_at)}")
+        return " · ".join(parts)
+
+
+def lines(exports: Iterable[Export], *, now: datetime, may_edit: bool) -> list[ExportLine]:
+    """Exports with their latest runs, by one query for all of them."""
+    exports = list(exports)
+    latest = Run.objects.filter(export__in=exports).order_by("export_id", "-sequence").distinct("export_id")
+    runs = Run.objects.with_counts().filter(pk__in=latest.values("pk"))
+    by_export = {run.export_id: RunLine(run, now) for run in runs}
+    return [ExportLine(export, by_export.get(export.pk), now, may_edit) for export in exports]
+
+
+def _short(moment: datetime) -> str:
+    local = timezone.localtime(moment)
+    return f"{local.day} {local:%b, %H:%M}"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One run in the chart; lengths are units of the SVG's view box."""
+
+    x: float
+    width: float
+    delivered_y: float
+    delivered_height: float
+    rejected_y: float
+    rejected_height: float
+    label: str
+
+
+class Chart:
+    """Delivered and rejected records of the last runs, oldest first."""
+
+    WIDTH, HEIGHT, TOP, FLOOR = 640, 190, 18, 168
+    SLOTS = 24
+
+    def __init__(self, runs: Iterable[RunLine]) -> None:
+        self.runs = list(runs)[-self.SLOTS :]
+
+    @cached_property
+    def highest(self) -> int:
+        return max((line.run.delivered + line.run.rejected for line in self.runs), default=0)
+
+    @property
+    def bars(self) -> list[Bar]:
+        slot = self.WIDTH / max(len(self.runs), self.SLOTS)
+        return [self._bar(line, slot * place + slot * 0.2, slot * 0.6) for place, line in enumerate(self.runs)]
+
+    def _bar(self, line: RunLine, x: float, width: float) -> Bar:
+        unit = (self.FLOOR - self.TOP) / max(self.highest, 1)
+        delivered, rejected = line.run.delivered * unit, line.run.rejected * unit
+        top = self.FLOOR - delivered
+        return Bar(
+            x=round(x, 2),
+            width=round(width, 2),
+            delivered_y=round(top, 2),
+            delivered_height=round(delivered, 2),
+            rejected_y=round(top - rejected, 2),
+            rejected_height=round(rejected, 2),
+            label=f"{line.window}: {line.run.delivered:,} accepted, {line.run.rejected:,} rejected",
+        )

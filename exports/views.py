@@ -1,0 +1,176 @@
+"""Settings > Partners > Exports: the list, one export, and what can be done with it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.views.decorators.http import require_GET, require_POST
+
+from exports import actions, panel
+from exports.detail import Detail
+from exports.filters import ExportFilter
+from exports.listing import Filters, chosen_size, paged
+from exports.models import Export
+from exports.presenting import lines
+from exports_portal.common.audit import actor_of
+from exports_portal.common.errors import Refused
+from exports_portal.common.htmx import go_to, render_for
+from partners.registry import all_adapters
+from projects.models import Project
+from projects.pages import EDITORS, ProjectRequest, may_edit, project_page
+
+
+@require_GET
+@project_page()
+def export_list(request: ProjectRequest, project: Project) -> HttpResponse:
+    """The table with filters, chips and pages."""
+    found = ExportFilter(request.GET, _exports(project).with_counts(), project=project)
+    filters = Filters(found, request.GET)
+    pages = paged(found.qs, request.GET, chosen_size(request.GET, request.user))  # type: ignore[arg-type]
+    rows = lines(pages["page"], now=timezone.now(), may_edit=may_edit(request))
+    context = {
+        **pages,
+        "rows": rows,
+        "moving": [line.export.pk for line in rows if line.export.is_active],
+        "filters": filters,
+        "adapters": list(all_adapters().values()),
+        "has_integrations": project.integrations.connected().exists(),
+        "may_edit": may_edit(request),
+        "project": project,
+    }
+    return render(request, "exports/export_list.html", context)
+
+
+@require_GET
+@project_page()
+def export_rows(request: ProjectRequest, project: Project) -> HttpResponse:
+    """The rows of the table that were active when they were last drawn, as they are now."""
+    wanted = [int(pk) for pk in request.GET.getlist("id")[:40] if pk.isdigit() and len(pk) < 16]
+    found = _exports(project).with_counts().filter(pk__in=wanted)
+    rows = lines(found, now=timezone.now(), may_edit=may_edit(request))
+    moving = [line.export.pk for line in rows if line.export.is_active]
+    return render(request, "exports/export_rows.html", {"rows": rows, "moving": moving, "project": project})
+
+
+@require_GET
+@project_page()
+def export_view(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
+    """One export: figures, chart, payload preview and tabs."""
+    export = get_object_or_404(_exports(project).with_counts(), pk=pk)
+    now = timezone.now()
+    (line,) = lines([export], now=now, may_edit=may_edit(request))
+    detail = Detail(line, now=now, tab=request.GET.get("tab", "runs"), query=request.GET)
+    context = {"export": export, "line": line, "detail": detail, "may_edit": may_edit(request), "project": project}
+    return render_for(request, context, page="exports/export_view.html", part="exports/export_live.html")
+
+
+@project_page(*EDITORS)
+def export_new(request: ProjectRequest, project: Project, partner: str) -> HttpResponse:
+    """The panel Export to <Partner>."""
+    if partner not in all_adapters():
+        raise Http404("There is no such partner.")
+    form = panel.form_for(project, partner, request.POST or None, now=timezone.now())
+    if "export" in request.POST:
+        export = panel.create(form, project=project, by=actor_of(request.user), now=timezone.now())
+        if export is not None:
+            link = reverse("exports:export-view", args=[project.account_id, export.pk])
+            label = all_adapters()[partner].label
+            messages.success(
+                request, format_html('{} data export initiated. <a href="{}">View export</a>', label, link)
+            )
+            return go_to(request, _list_url(project))
+    return _panel(request, project, form, partner=partner)
+
+
+@project_page(*EDITORS)
+def export_edit(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
+    """The same panel for an export that can be edited."""
+    export = get_object_or_404(_exports(project), pk=pk)
+    if not export.is_editable:
+        messages.error(request, panel.why_not_editable(export))
+        return go_to(request, reverse("exports:export-view", args=[project.account_id, pk]))
+    partner = export.integration.partner
+    form = panel.form_for(project, partner, request.POST or None, now=timezone.now(), export=export)
+    if "export" in request.POST and panel.edit(form, export=export, by=actor_of(request.user), now=timezone.now()):
+        messages.success(request, f"{export.integration.adapter.label} data export updated")
+        return go_to(request, _list_url(project))
+    return _panel(request, project, form, partner=partner)
+
+
+@project_page(*EDITORS)
+def export_stop(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
+    """Ask "Stop export?", then stop."""
+    export = get_object_or_404(_exports(project), pk=pk)
+    refused = ""
+    if request.method == "POST":
+        try:
+            actions.stop_export(export=export, by=actor_of(request.user), now=timezone.now(), user=request.user)  # type: ignore[arg-type]
+        except Refused as error:
+            refused = str(error)
+        else:
+            messages.success(request, f"{export.integration.adapter.label} data export stopped")
+            return go_to(request, _list_url(project))
+    context = {
+        "title": "Stop export?",
+        "text": f"“{export.label}” stops at once and cannot be started again. What has been accepted stays accepted.",
+        "button": "Stop",
+        "url": request.path,
+        "close_url": _list_url(project),
+        "refused": refused,
+        "project": project,
+    }
+    status = 422 if refused else 200
+    return render_for(request, context, page="exports/confirm_page.html", part="components/confirm.html", status=status)
+
+
+@require_POST
+@project_page(*EDITORS)
+def export_retry(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
+    """Retry now."""
+    return _act(request, project, pk, actions.retry_export, "Trying again now")
+
+
+@require_POST
+@project_page(*EDITORS)
+def export_run_now(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
+    """Run now."""
+    return _act(request, project, pk, actions.run_now, "A run has been started")
+
+
+def _act(request: ProjectRequest, project: Project, pk: int, verb: Callable[..., Any], message: str) -> HttpResponse:
+    export = get_object_or_404(_exports(project), pk=pk)
+    try:
+        verb(export=export, by=actor_of(request.user), now=timezone.now())
+        messages.success(request, message)
+    except Refused as error:
+        messages.error(request, str(error))
+    return redirect("exports:export-view", project.account_id, pk)
+
+
+def _panel(request: ProjectRequest, project: Project, form: panel.ExportForm, *, partner: str) -> HttpResponse:
+    context = {
+        "form": form,
+        "sent": panel.what_will_be_sent(form, project=project, now=timezone.now()),
+        "adapter": all_adapters()[partner],
+        "partners_url": reverse("partners:partner-list", args=[project.account_id]),
+        "close_url": _list_url(project),
+        "url": request.path,
+        "project": project,
+    }
+    asks_for_estimate = "export" not in request.POST and request.method == "POST"
+    part = "exports/sent.html" if asks_for_estimate else "exports/export_panel.html"
+    status = 422 if "export" in request.POST else 200
+    return render_for(request, context, page="exports/export_page.html", part=part, status=status)
+
+
+def _exports(project: Project) -> Any:
+    return Export.objects.filter(project=project).select_related("integration", "project", "stopped_by")
+
+
+def _list_url(project: Project) -> str:
+    return reverse("exports:export-list", args=[project.account_id])

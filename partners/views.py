@@ -1,0 +1,172 @@
+"""Settings > Partners > Partner List, and the panel Integrate."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count, Q
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+
+from exports_portal.common.audit import actor_of
+from exports_portal.common.errors import Invalid, Refused
+from exports_portal.common.forms import accepts, add_errors
+from exports_portal.common.htmx import go_to, render_for
+from partners import actions
+from partners.contract import Adapter, TestReport
+from partners.forms import IntegrationForm
+from partners.models import Integration
+from partners.registry import all_adapters
+from projects.models import Project
+from projects.pages import EDITORS, ProjectRequest, may_edit, project_page
+
+
+@project_page()
+def partner_list(request: ProjectRequest, project: Project) -> HttpResponse:
+    """A card per partner with its integrations."""
+    words = request.GET.get("search", "").strip()
+    active = Count("exports", filter=Q(exports__status__in=actions.ACTIVE_EXPORTS))
+    integrations = project.integrations.connected().annotate(active_exports=active, all_exports=Count("exports"))
+    by_partner: dict[str, list[Integration]] = {}
+    for integration in integrations.order_by("nickname"):
+        by_partner.setdefault(integration.partner, []).append(integration)
+    cards = [
+        {"adapter": adapter, "integrations": by_partner.get(slug, [])}
+        for slug, adapter in all_adapters().items()
+        if words.lower() in f"{adapter.label} {adapter.category}".lower()
+    ]
+    context = {"cards": cards, "search": words, "may_edit": may_edit(request), "project": project}
+    return render(request, "partners/partner_list.html", context)
+
+
+@project_page(*EDITORS)
+def integration_new(request: ProjectRequest, project: Project, partner: str) -> HttpResponse:
+    """The panel Integrate <Partner>: test the connection, or integrate."""
+    adapter = _adapter(partner)
+    form = IntegrationForm(request.POST or None, adapter=adapter)
+    report = None
+    if "test" in request.POST:
+        report = _test(request, form, integration=None)
+    elif request.method == "POST" and accepts(form, lambda: _create(request, project, form)):
+        messages.success(request, f"{adapter.label} has been integrated as “{form.cleaned_data['nickname'].strip()}”")
+        return go_to(request, _list_url(project))
+    return _panel(request, project, form, report, integration=None)
+
+
+@project_page(*EDITORS)
+def integration_edit(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
+    """The same panel for an integration that exists."""
+    integration = get_object_or_404(project.integrations.connected(), pk=pk)
+    form = IntegrationForm(request.POST or None, adapter=integration.adapter, integration=integration)
+    report = None
+    if "test" in request.POST:
+        report = _test(request, form, integration=integration)
+    elif request.method == "POST" and accepts(form, lambda: _edit(request, integration, form)):
+        messages.success(request, f"“{form.cleaned_data['nickname'].strip()}” has been updated")
+        return go_to(request, _list_url(project))
+    return _panel(request, project, form, report, integration=integration)
+
+
+@project_page(*EDITORS)
+def integration_disconnect(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
+    """Ask, then forget the integration's key. Refused with the reason while exports are active."""
+    integration = get_object_or_404(project.integrations.connected(), pk=pk)
+    refused = ""
+    if request.method == "POST":
+        try:
+            actions.disconnect(integration=integration, by=actor_of(request.user), now=timezone.now())
+        except Refused as error:
+            refused = str(error)
+        else:
+            messages.success(request, f"“{integration.nickname}” has been disconnected")
+            return go_to(request, _list_url(project))
+    context = {
+        "title": f"Disconnect “{integration.nickname}”?",
+        "text": "The portal forgets its API key. What has been exported stays in the lists and at the partner.",
+        "button": "Disconnect",
+        "url": request.path,
+        "close_url": _list_url(project),
+        "refused": refused,
+        "project": project,
+    }
+    status = 422 if refused else 200
+    return render_for(
+        request, context, page="partners/confirm_page.html", part="components/confirm.html", status=status
+    )
+
+
+def _panel(
+    request: ProjectRequest,
+    project: Project,
+    form: IntegrationForm,
+    report: TestReport | None,
+    *,
+    integration: Integration | None,
+) -> HttpResponse:
+    adapter = form.adapter
+    context: dict[str, Any] = {
+        "form": form,
+        "report": report,
+        "adapter": adapter,
+        "integration": integration,
+        "project": project,
+        "title": f"Integrate {adapter.label}" if integration is None else f"Edit “{integration.nickname}”",
+        "button": "Integrate" if integration is None else "Save",
+        "url": request.path,
+        "close_url": _list_url(project),
+    }
+    status = 422 if form.errors else 200
+    part = "partners/integration_panel.html"
+    return render_for(request, context, page="partners/integration_page.html", part=part, status=status)
+
+
+def _test(request: ProjectRequest, form: IntegrationForm, *, integration: Integration | None) -> TestReport | None:
+    """The report; None when the form says what is missing. What is saved is recorded on its card."""
+    if not form.is_valid():
+        return None
+    values = form.values()
+    try:
+        if integration is None:
+            return actions.test_values(partner=form.adapter.slug, values=values)
+        if _unchanged(values, integration):
+            return actions.test_integration(integration=integration, by=actor_of(request.user), now=timezone.now())
+        return actions.test_values(partner=form.adapter.slug, values=values, kept=integration)
+    except Invalid as error:
+        add_errors(form, error)
+        return None
+
+
+def _unchanged(values: dict[str, str], integration: Integration) -> bool:
+    return all(not value or integration.settings.get(name) == value for name, value in values.items())
+
+
+def _create(request: ProjectRequest, project: Project, form: IntegrationForm) -> None:
+    actions.create_integration(
+        project=project,
+        partner=form.adapter.slug,
+        nickname=form.cleaned_data["nickname"],
+        values=form.values(),
+        by=actor_of(request.user),
+        now=timezone.now(),
+    )
+
+
+def _edit(request: ProjectRequest, integration: Integration, form: IntegrationForm) -> None:
+    actions.edit_integration(
+        integration=integration,
+        nickname=form.cleaned_data["nickname"],
+        values=form.values(),
+        by=actor_of(request.user),
+        now=timezone.now(),
+    )
+
+
+def _adapter(partner: str) -> Adapter:
+    if partner not in all_adapters():
+        raise Http404("There is no such partner.")
+    return all_adapters()[partner]
+
+
+def _list_url(project: Project) -> str:
+    return reverse("partners:partner-list", args=[project.account_id])
