@@ -1,0 +1,66 @@
+"""Events and User profiles: what has come in."""
+
+import orjson
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from events import glance, store
+from exports_portal.common.htmx import render_for
+from projects.models import Project
+from projects.pages import ProjectRequest, project_page
+
+LAST_RECORDS = 10
+LAST_OF_PERSON = 20
+
+
+@require_GET
+@project_page()
+def event_list(request: ProjectRequest, project: Project) -> HttpResponse:
+    """The catalogue, the last records received (live), and how to send one."""
+    search = request.GET.get("search", "").strip()
+    today = timezone.localdate()
+    context = {
+        "rows": lambda: glance.catalogue(project, today=today, search=search),
+        "latest": [_shown(row) for row in store.latest(project.pk, LAST_RECORDS)],
+        "search": search,
+        "upload_url": request.build_absolute_uri("/1/upload"),
+        "settings_url": reverse("projects:project-edit", args=[project.account_id]),
+        "project": project,
+    }
+    return render_for(request, context, page="events/event_list.html", part="events/latest.html")
+
+
+@require_GET
+@project_page()
+def profile_list(request: ProjectRequest, project: Project) -> HttpResponse:
+    """People, newest first; the search is for an identifier as a whole."""
+    search = request.GET.get("search", "").strip()
+    before = request.GET.get("before", "")
+    people, following = glance.people(
+        project, search=search, before=int(before) if before.isdigit() and len(before) < 19 else None
+    )
+    context = {"people": people, "following": following, "before": before, "search": search, "project": project}
+    return render(request, "events/profile_list.html", context)
+
+
+@require_GET
+@project_page()
+def profile_view(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
+    """One person: identifiers, properties, last events."""
+    person = get_object_or_404(project.people, pk=pk)
+    events = store.latest(project.pk, LAST_OF_PERSON, person_id=person.pk)
+    context = {
+        "person": person,
+        "identifiers": person.identifiers.order_by("kind", "value"),
+        "events": [_shown(row) for row in events],
+        "recent": store.RECENT,
+        "project": project,
+    }
+    return render(request, "events/profile_view.html", context)
+
+
+def _shown(row: store.EventRow) -> dict[str, object]:
+    return {"row": row, "properties": orjson.loads(row.properties)}

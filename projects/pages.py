@@ -1,0 +1,49 @@
+"""What every page of a project begins with: may this user see it, in which role, in which time zone."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from projects import access
+from projects.models import Project, Role
+
+EDITORS = (Role.MARKETER, Role.ADMIN)
+View = Callable[..., HttpResponse]
+
+
+class ProjectRequest(HttpRequest):
+    """A request inside a project, as `project_page` hands it on."""
+
+    project: Project
+    role: Role | None
+    htmx: Any
+
+
+def project_page(*roles: Role) -> Callable[[View], View]:
+    """Hand the project of the address to the view; 404 for strangers, 403 for members without one of `roles`.
+
+    The view runs in the project's time zone. `request.project` and `request.role` are set.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def page(request: ProjectRequest, account_id: str, **captured: Any) -> HttpResponse:
+            project = access.project_for(request.user, account_id)
+            request.project = project
+            if roles:
+                access.require_role(request.user, project, *roles)  # type: ignore[arg-type]
+            request.role = access.role_in(request.user, project)  # type: ignore[arg-type]
+            with timezone.override(project.tz):
+                return view(request, project, **captured)
+
+        return page
+
+    return decorate
+
+
+def may_edit(request: ProjectRequest) -> bool:
+    """Whether the user may change integrations and exports."""
+    return request.role in EDITORS
