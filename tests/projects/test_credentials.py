@@ -1,0 +1,92 @@
+"""Passcodes and tokens: stored as a digest, shown once, revoked at once, one query to look up."""
+
+import hashlib
+
+import pytest
+from django.utils import timezone
+
+from exports_portal.common.errors import Invalid
+from exports_portal.common.models import AuditEntry
+from projects.actions import create_project
+from projects.credentials import (
+    create_credential,
+    project_for_passcode,
+    project_for_token,
+    revoke_credential,
+)
+from projects.models import Credential
+from tests.factories import TESTS, ProjectFactory, passcode_for, token_for
+
+pytestmark = pytest.mark.django_db
+
+
+def test_only_a_digest_of_256_random_bits_is_stored():
+    credential, value = create_credential(project=ProjectFactory(), kind="passcode", by=TESTS, now=timezone.now())
+    assert len(value) == 43  # 32 bytes in base 64
+    assert credential.digest == hashlib.sha256(value.encode()).hexdigest()
+    assert value.endswith(credential.last_four)
+    stored = Credential.objects.values().get(pk=credential.pk)
+    assert value not in map(str, stored.values())
+
+
+def test_the_audit_log_holds_no_value():
+    project = ProjectFactory()
+    values = [passcode_for(project), token_for(project)]
+    entries = str(list(AuditEntry.objects.values()))
+    assert AuditEntry.objects.filter(action="credential.create", project_id=project.pk).count() == 2
+    assert not any(value in entries for value in values)
+
+
+def test_passcodes_and_tokens_are_not_interchangeable():
+    project = ProjectFactory()
+    assert project_for_passcode(project.account_id, token_for(project)) is None
+    assert project_for_token(passcode_for(project)) is None
+
+
+def test_a_passcode_opens_its_own_account_only():
+    project, other = ProjectFactory(), ProjectFactory()
+    passcode = passcode_for(project)
+    assert project_for_passcode(project.account_id, passcode) == project
+    assert project_for_passcode(other.account_id, passcode) is None
+
+
+@pytest.mark.parametrize("value", ["", "x", "\ud800", "é", "x" * 100_000])
+def test_nonsense_opens_nothing(value):
+    assert project_for_token(value) is None
+    assert project_for_passcode("TST-000-0000", value) is None
+
+
+def test_looking_up_takes_one_query(django_assert_num_queries):
+    project = ProjectFactory()
+    passcode, token = passcode_for(project), token_for(project)
+    with django_assert_num_queries(1):
+        project_for_passcode(project.account_id, passcode)
+    with django_assert_num_queries(1):
+        project_for_token(token)
+
+
+def test_what_is_revoked_opens_nothing_and_revoking_twice_is_harmless():
+    project = ProjectFactory()
+    token = token_for(project)
+    credential = Credential.objects.get()
+    for _ in range(2):
+        revoke_credential(credential=credential, by=TESTS, now=timezone.now())
+    assert project_for_token(token) is None
+    assert AuditEntry.objects.filter(action="credential.revoke").count() == 1
+
+
+@pytest.mark.parametrize("given", [{"kind": "key"}, {"label": "x" * 81}])
+def test_a_wrong_credential_is_told_at_its_field(given):
+    with pytest.raises(Invalid) as caught:
+        create_credential(
+            **{"project": ProjectFactory(), "kind": "passcode", "by": TESTS, "now": timezone.now(), **given}
+        )
+    assert set(caught.value.errors) == set(given)
+
+
+def test_a_new_projects_secrets_do_not_show_in_its_repr():
+    new = create_project(name="Chai", timezone="UTC", by=TESTS, now=timezone.now())
+    assert new.passcode not in repr(new)
+    assert new.api_token not in repr(new)
+    groups = new.project.account_id.split("-")
+    assert [len(group) for group in groups] == [3, 3, 4]
