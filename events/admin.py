@@ -1,5 +1,7 @@
 """Admin: the logs, people and the catalogue. All of it is read-only; `events.ingest` is the only writer."""
 
+from typing import ClassVar
+
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -21,7 +23,7 @@ class LogAdmin(BigTableAdmin):
     """A log: newest first, within a project along its index by position."""
 
     list_filter = ("project",)
-    list_select_related: tuple[str, ...] = ("project", "person")
+    list_select_related: ClassVar[tuple[str, ...]] = ("project", "person")
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """Order by id alone would walk over all other projects' rows."""

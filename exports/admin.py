@@ -1,7 +1,7 @@
 """Admin: exports and what became of them. Status and counts are the portal's own; the actions call the verbs."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -136,7 +136,7 @@ class RunAdmin(ReadOnlyAdmin):
     search_fields = ("export__name", "export__integration__nickname")
     list_select_related = ("export__integration",)
     ordering = ("-id",)
-    readonly_fields: Sequence[Any] = (
+    readonly_fields: ClassVar[Any] = (
         "export_link",
         "sequence",
         "status",
