@@ -103,17 +103,23 @@ def secret(name: str) -> str:
     return path.read_text()
 
 
+def database_url_fault(url: str) -> str:
+    """What is wrong with a DATABASE_URL by its looks; empty when nothing is."""
+    scheme = urlsplit(url).scheme
+    if scheme in ("postgres", "postgresql"):
+        return ""
+    return f"DATABASE_URL must start with postgresql://, not {scheme}://: the portal runs on PostgreSQL only."
+
+
 def database() -> dict[str, Any]:
     """Django's DATABASES entry from DATABASE_URL, else from the running portal.
 
     Without either the entry points at a socket that does not exist, and connecting says so.
     """
     url = os.environ.get("DATABASE_URL") or addresses().get("database_url", "")
+    if url and (fault := database_url_fault(url)):
+        raise SystemExit(fault)
     parts = urlsplit(url)
-    if url and parts.scheme not in ("postgres", "postgresql"):
-        raise SystemExit(
-            f"DATABASE_URL must start with postgresql://, not {parts.scheme}://: the portal runs on PostgreSQL only."
-        )
     options: dict[str, Any] = dict(parse_qsl(parts.query))
     host = options.pop("host", None) or parts.hostname or str(data_dir() / "not-running-start-it-with-make-run")
     return {

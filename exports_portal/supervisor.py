@@ -188,7 +188,9 @@ class Supervisor:
     def _greet(self) -> None:
         say("")
         say(f"Exports Portal is running at {self.web_url}")
-        say(f"Sign in with {self.prepared['email']} and the password {self.prepared['password']}")
+        say(
+            f"Sign in with {self.prepared['email']} and the password {self.prepared['password'] or 'that you have chosen'}"
+        )
         if "sandbox_eu_url" in self.addresses:
             urls = f"{self.addresses['sandbox_eu_url']} (Europe), {self.addresses['sandbox_standard_url']} (Standard)"
             say(f"Exports go to the Amplitude sandbox: {urls}")
@@ -223,14 +225,17 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Beat first, so that nothing new begins; the database last. A second signal cuts the waiting short."""
-        say("stopping …")
+        asked = self._is_stopping()
+        if asked:
+            say("stopping …")
         runtime.remove_addresses()
         for names, seconds in ((("beat", "prepare", "demo"), 2), (("worker",), 8), (("web", "sandbox"), 4)):
             children = [child for child in self.nursery.children if child.name.startswith(names)]
             self.nursery.end(children, within=0 if self.signals > 1 else seconds)
         for server in reversed(self.servers):
             server.stop(within=2)
-        say("stopped.")
+        if asked:
+            say("stopped.")
 
 
 ONCE_FAILED = {
@@ -241,6 +246,8 @@ ONCE_FAILED = {
 
 def check_database(url: str) -> None:
     """ServerError unless DATABASE_URL leads to a PostgreSQL that is new enough."""
+    if fault := runtime.database_url_fault(url):
+        raise ServerError(fault)
     try:
         with psycopg.connect(url, connect_timeout=5) as connection:
             version = connection.info.server_version // 10_000
