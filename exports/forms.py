@@ -88,7 +88,7 @@ class ExportForm(forms.Form):
         required=False,
         widget=forms.Select(attrs={"data-first": True}),
     )
-    name = forms.CharField(label="Name", required=False, widget=forms.TextInput(attrs={"maxlength": 200}))
+    name = forms.CharField(label="Name (optional)", required=False, widget=forms.TextInput(attrs={"maxlength": 200}))
     events = forms.ChoiceField(choices=EventChoice.choices, initial=EventChoice.ALL)
     selected_events = forms.MultipleChoiceField(label="Events to export", required=False)
     identifier_priority = PriorityField(
@@ -152,7 +152,7 @@ class ExportForm(forms.Form):
         hints = {
             EventChoice.ALL: f"{len(catalogue)} defined",
             EventChoice.SELECTED: "you choose",
-            EventChoice.ENGAGEMENT: "20 kinds of campaign events",
+            EventChoice.ENGAGEMENT: "20 system events",
         }
         self.fields["events"].widget = CardSelect(
             choices=EventChoice.choices, hints={str(name): hint for name, hint in hints.items()}

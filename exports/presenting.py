@@ -104,8 +104,7 @@ class ExportLine:
     @property
     def partner(self) -> str:
         integration = self.export.integration
-        nickname = f"{integration.nickname} · " if self.export.name else ""
-        return f"{nickname}{integration.adapter.label} · {integration.residency_label}"
+        return f"{integration.adapter.label} · {integration.residency_label}"
 
     @property
     def mark(self) -> str:
@@ -169,7 +168,11 @@ class ExportLine:
     def sentence(self) -> str:
         """The line under the title of the View page."""
         export = self.export
-        parts = [self.partner, " ".join(filter(None, [export.get_type_display() + ",", self.which])).rstrip(",")]
+        nickname = f"{export.integration.nickname} · " if export.name else ""
+        parts = [
+            nickname + self.partner,
+            " ".join(filter(None, [export.get_type_display() + ",", self.which])).rstrip(","),
+        ]
         if export.frequency == Frequency.RECURRING:
             parts.append(f"{self.rhythm} from {words.day(export.start_date)}, 12:00 a.m. {export.project.timezone}")
         else:
@@ -221,8 +224,9 @@ class Chart:
 
     @property
     def bars(self) -> list[Bar]:
-        slot = self.WIDTH / max(len(self.runs), self.SLOTS)
-        return [self._bar(line, slot * place + slot * 0.2, slot * 0.6) for place, line in enumerate(self.runs)]
+        slot = self.WIDTH / self.SLOTS
+        first = self.SLOTS - len(self.runs)  # the newest stands at the right end
+        return [self._bar(line, slot * (place + 0.2), slot * 0.6) for place, line in enumerate(self.runs, first)]
 
     def _bar(self, line: RunLine, x: float, width: float) -> Bar:
         unit = (self.FLOOR - self.TOP) / max(self.highest, 1)

@@ -16,11 +16,14 @@ CHROMIUM_SWITCHES = [
 ]
 
 
+def chromium() -> str | None:
+    """The system's Chromium when there is one; None for the one that `playwright install` brought."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """The system's Chromium when there is one, else the one that `playwright install` brought."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    where = {"executable_path": chromium} if chromium else {}
+    where = {"executable_path": chromium()} if chromium() else {}
     return {**browser_type_launch_args, **where, "args": CHROMIUM_SWITCHES}
 
 

@@ -1,0 +1,143 @@
+"""A project as on the pictures of the design: integrations, exports in every state, runs, events."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from events.models import DailyCount
+from projects.models import Project, Role
+from tests.factories import (
+    EventFactory,
+    EventNameFactory,
+    ExportFactory,
+    IntegrationFactory,
+    MembershipFactory,
+    PersonFactory,
+    ProjectFactory,
+    RejectedFactory,
+    RunFactory,
+    UserFactory,
+    passcode_for,
+)
+
+NAMES = {
+    "App Launched": ("system", 812_004),
+    "Product Viewed": ("custom", 402_118),
+    "Notification Viewed": ("engagement", 240_511),
+    "Added To Cart": ("custom", 88_214),
+    "Charged": ("system", 31_870),
+    "Searched": ("custom", 29_406),
+}
+RUNS = (600, 910, 820, 1190, 660, 580, 1050, 1380, 1320, 900, 790, 720, 1120, 1200, 990, 890, 1350, 1500, 1080, 970)
+
+
+def paint(email: str) -> tuple[Project, dict[str, str]]:
+    """Make it; the pages to look at, by name."""
+    now = datetime.now(UTC)
+    project = ProjectFactory(name="Kirana Mobile · Live")
+    MembershipFactory(project=project, user=UserFactory(email=email, superuser=True), role=Role.ADMIN)
+    MembershipFactory(project=project, user=UserFactory(email="ravi@example.com"), role=Role.VIEWER)
+    passcode_for(project)
+    growth = _integration(project, "Growth analytics", "europe", "9f3c", tested_at=now, test_ok=True)
+    campaigns = _integration(project, "Campaign attribution", "standard", "77ab")
+    _events(project, now)
+    running = _exports(project, growth, campaigns, now)
+    partners, exports = "/settings/partners/", "/settings/partners/exports/"
+    pages = {
+        "partners": partners,
+        "integrate-panel": f"{partners}amplitude/new/",
+        "integration-edit": f"{partners}integrations/{growth.pk}/edit/",
+        "exports": exports,
+        "exports-filtered": f"{exports}?status=RUNNING&status=PENDING&exported_on_after=2026-11-01",
+        "export-panel": f"{exports}new/amplitude/",
+        "export-edit": f"{exports}{running.pk}/edit/",
+        "export-stop": f"{exports}{running.pk}/stop/",
+        "export-view": f"{exports}{running.pk}/",
+        "export-rejected": f"{exports}{running.pk}/?tab=rejected",
+        "export-settings": f"{exports}{running.pk}/?tab=settings",
+        "events": "/events/",
+        "profiles": "/profiles/",
+        "profile": f"/profiles/{project.people.latest('pk').pk}/",
+        "project": "/settings/project/",
+        "credential": "/settings/project/credentials/new/",
+        "team": "/settings/team/",
+    }
+    return project, pages
+
+
+def _integration(project: Project, nickname: str, residency: str, key_hint: str, **extra: Any) -> Any:
+    settings = {"data_residency": residency, "device_id_mapping": "clevertap_id", "user_id_mapping": "identity"}
+    return IntegrationFactory(project=project, nickname=nickname, settings=settings, key_hint=key_hint, **extra)
+
+
+def _events(project: Project, now: datetime) -> None:
+    today = now.astimezone(project.tz).date()
+    names = [
+        EventNameFactory(
+            project=project, name=name, kind=kind, count=count, last_seen_at=now - timedelta(minutes=place)
+        )
+        for place, (name, (kind, count)) in enumerate(NAMES.items())
+    ]
+    for place, name in enumerate(names):
+        for back in range(14):
+            count = RUNS[(place * 3 + back) % len(RUNS)]
+            DailyCount.objects.create(name=name, day=today - timedelta(days=back), count=count)
+    for place in range(12):
+        moment = now - timedelta(seconds=7 * place)
+        person = PersonFactory(
+            project=project, name="Asha Rao", email=f"asha{place}@example.com", phone="+919800000000"
+        )
+        EventFactory(
+            project=project,
+            name=names[place % len(names)],
+            person=person,
+            received_at=moment,
+            properties={"Amount": 499, "Item": "चाय ☕"},
+        )
+
+
+def _exports(project: Project, growth: Any, campaigns: Any, now: datetime) -> Any:
+    ExportFactory(
+        project=project, integration=campaigns, name="Trial sync", recurring=True, every_hours=4, stopped=True,
+        created_at=now - timedelta(days=3),
+    )  # fmt: skip
+    done = ExportFactory(
+        project=project, integration=growth, name="October backfill", done=True, events="selected",
+        selected_events=["Charged", "Product Viewed", "Searched", "App Launched", "Added To Cart"],
+        date_from=date(2026, 10, 1), date_to=date(2026, 10, 31), created_at=now - timedelta(days=2),
+    )  # fmt: skip
+    backfill = RunFactory(export=done, done=True, estimate=9_120_458, counts={"delivered": 9_120_446, "rejected": 12})
+    for _ in range(12):
+        RejectedFactory(run=backfill)
+    waiting = ExportFactory(
+        project=project, integration=growth, name="User traits", recurring=True, created_at=now - timedelta(hours=9)
+    )
+    RunFactory(export=waiting, done=True, counts={"delivered": 402_118})
+    streaming = ExportFactory(
+        project=project, integration=campaigns, recurring=True, every_hours=6, events="engagement", running=True,
+        created_at=now - timedelta(minutes=2),
+    )  # fmt: skip
+    RunFactory(export=streaming, running=True, estimate=90_000, counts={"delivered": 21_310})
+    return _running(project, growth, now)
+
+
+def _running(project: Project, growth: Any, now: datetime) -> Any:
+    start = (now - timedelta(days=10)).date()
+    midnight = now.astimezone(project.tz).replace(hour=0, minute=0, second=0, microsecond=0)
+    export = ExportFactory(
+        project=project, integration=growth, recurring=True, every_hours=12, running=True, start_date=start,
+        created_at=now, next_run_at=now + timedelta(hours=5),
+    )  # fmt: skip
+    for place, thousands in enumerate(RUNS):
+        begin = midnight - timedelta(hours=12 * (len(RUNS) - place))
+        RunFactory(
+            export=export, done=True, window_start=begin, window_end=begin + timedelta(hours=12), created_at=begin,
+            estimate=thousands * 1000, counts={"delivered": thousands * 1000, "takeovers": int(place == 18)},
+        )  # fmt: skip
+    latest = RunFactory(
+        export=export, running=True, window_start=midnight, window_end=midnight + timedelta(hours=12),
+        created_at=now - timedelta(seconds=131), estimate=2_070_000,
+        counts={"delivered": 1_284_300, "rejected": 12, "held": 20, "skipped": 8, "in_flight": 2000},
+    )  # fmt: skip
+    for _ in range(12):
+        RejectedFactory(run=latest)
+    return export
