@@ -63,8 +63,11 @@ def run_started(run: Run, *, now: datetime) -> bool:
 
 
 @transaction.atomic
-def shard_settled(shard: Shard, *, now: datetime) -> None:
-    """A shard has nothing left to read or to drain: close it, and its run and export when they are complete."""
+def shard_read(shard: Shard, *, now: datetime) -> None:
+    """A shard's cursor is at its end: close it unless it has held records to drain.
+
+    A run of which no shard reads lets the next one read; one of which no shard is open is DONE. Idempotent.
+    """
     run = Run.objects.select_related("export").get(pk=shard.run_id)
     _lock(run.export_id)
     Shard.objects.filter(pk=shard.pk, reading=False, held=0).update(open=False)
@@ -85,10 +88,7 @@ def _finish(run: Run, *, now: datetime) -> None:
         project=run.export.project_id,
         export=run.export_id,
         run=run.pk,
-        read=counts.read,
-        delivered=counts.delivered,
-        rejected=counts.rejected,
-        skipped=counts.skipped,
+        **{name: getattr(counts, name) for name in ("read", "delivered", "rejected", "skipped")},
     )
     if run.export.frequency == Frequency.ONE_TIME:
         _move(run.export, "finish", by=PORTAL, now=now, detail={"run": run.pk}, next_run_at=None)

@@ -15,8 +15,6 @@ from partners.contract import EncodeOptions
 
 log = structlog.get_logger("exports")
 
-ROWS_PER_SHARD = 200_000  # below this a second worker costs more than it brings
-
 
 def frozen_settings(export: Export) -> dict[str, Any]:
     """What a run keeps of its export and integration, so that an edit applies from the next run. No secrets."""
@@ -118,7 +116,7 @@ def _create(
     )
     run.estimate = estimate(run, log_filter(frozen, project=export.project))
     run.save()
-    of = min(settings.PORTAL_MAX_SHARDS, max(1, run.estimate // ROWS_PER_SHARD))
+    of = min(settings.PORTAL_MAX_SHARDS, max(1, run.estimate // settings.PORTAL_ROWS_PER_SHARD))
     Shard.objects.bulk_create([Shard(run=run, index=index, of=of) for index in range(of)])
     log.info("run.created", project=export.project_id, export=export.pk, run=run.pk, shards=of, estimate=run.estimate)
     return run

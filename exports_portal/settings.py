@@ -24,6 +24,8 @@ PORTAL_DEMO = runtime.is_demo()
 PORTAL_HTTPS = env.bool("PORTAL_HTTPS", default=False)
 PORTAL_LEASE_SECONDS = env.int("PORTAL_LEASE_SECONDS", default=15)
 PORTAL_MAX_SHARDS = env.int("PORTAL_MAX_SHARDS", default=4)
+PORTAL_VALUE_CHARACTERS = env.int("PORTAL_VALUE_CHARACTERS", default=512)
+PORTAL_ROWS_PER_SHARD = env.int("PORTAL_ROWS_PER_SHARD", default=200_000)
 PORTAL_METRICS_TOKEN = env.str("PORTAL_METRICS_TOKEN", "")
 LOG_FORMAT = runtime.log_format()
 

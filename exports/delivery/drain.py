@@ -9,7 +9,7 @@ from exports.delivery import ledger
 from exports.delivery.batches import Batch, BatchReader, encode_rows
 from exports.delivery.exchange import Exchange, Hold, Result
 from exports.delivery.lease import Lease
-from exports.models import Held, Run, Shard
+from exports.models import Held, Run
 from partners.contract import Refusal
 
 DRAIN_RECORDS = 2_000
@@ -44,7 +44,8 @@ def waiting_ids(export_id: int, *, now: datetime) -> dict[str, float]:
 
 def next_due(shard_id: int) -> datetime | None:
     """When the first held record of a shard may be sent again."""
-    return Held.objects.filter(shard_id=shard_id).aggregate(first=Min("not_before"))["first"]
+    first: datetime | None = Held.objects.filter(shard_id=shard_id).aggregate(first=Min("not_before"))["first"]
+    return first
 
 
 def drain(*, run: Run, lease: Lease, reader: BatchReader, exchange: Exchange, now: datetime) -> Result:
@@ -74,8 +75,3 @@ def _due(shard_id: int, *, now: datetime) -> list[int]:
         {"shard": shard_id, "now": now, "limit": DRAIN_RECORDS},
     )
     return [row.record_id for row in held]
-
-
-def shard_is_drained(shard: Shard) -> bool:
-    """Nothing to read and nothing held."""
-    return not shard.reading and shard.held == 0

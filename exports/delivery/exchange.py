@@ -157,7 +157,7 @@ class Exchange:
 
 def _without_unsendable(outcomes: Sequence[Outcome], result: Result) -> list[int]:
     """Indexes of what can be sent; refusals and skips by the encoder are settled already."""
-    result.others |= {index: outcome for index, outcome in enumerate(outcomes) if type(outcome) is not Encoded}
+    result.others |= {index: outcome for index, outcome in enumerate(outcomes) if not isinstance(outcome, Encoded)}
     return [index for index in range(len(outcomes)) if index not in result.others]
 
 

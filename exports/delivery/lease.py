@@ -67,7 +67,7 @@ class Lease:
         """Extend it; False once it has expired or been taken: an expired lease is never renewed."""
         with connection.cursor() as cursor:
             cursor.execute(RENEW, [settings.PORTAL_LEASE_SECONDS, self.shard_id, self.fence])
-            return cursor.rowcount == 1
+            return bool(cursor.rowcount == 1)
 
     def release(self, *, wait: float | None = None) -> None:
         """Hand the shard back; nobody takes it up again for `wait` seconds."""

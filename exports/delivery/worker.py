@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any
 
 import structlog
-from django.db import connection
+from django.db import connections
 from structlog.contextvars import bound_contextvars
 
 from events import positions
@@ -169,14 +169,13 @@ class Slice:
     def finish(self, wait: float | None) -> None:
         """Hand the shard back, close what is complete, and ring for what can go on at once."""
         self.shard.refresh_from_db()
-        if drain.shard_is_drained(self.shard):
-            self.lease.release()
-            lifecycle.shard_settled(self.shard, now=_now())
-            return
-        if wait is None and not self.shard.reading:
+        if wait is None and not self.shard.reading and self.shard.held:
             due = drain.next_due(self.shard.pk)
             wait = max(0.0, (due - _now()).total_seconds()) if due else None
         self.lease.release(wait=wait)
+        if not self.shard.reading:
+            lifecycle.shard_read(self.shard, now=_now())
+            self.shard.refresh_from_db()
         if not wait and self.shard.open:
             bells.ring_shard(self.shard.pk, queue=queue_of(self.export))
 
@@ -192,7 +191,7 @@ class _Ahead:
         return self._iterate()
 
     def __exit__(self, *exc: Any) -> None:
-        self._pool.submit(connection.close)
+        self._pool.submit(connections.close_all)  # those of the reading thread
         self._pool.shutdown(wait=True)
 
     def _iterate(self) -> Iterator[Batch]:

@@ -28,6 +28,10 @@ class EncryptedJSONField(models.TextField):
     Reading with the wrong key raises SecretUnreadable; it never hands out ciphertext.
     """
 
+    # For django-stubs: what may be set and what is got, as its own JSONField declares it.
+    _pyi_private_set_type: Any
+    _pyi_private_get_type: Any
+
     def get_prep_value(self, value: Any) -> Any:
         if value is None:
             return None

@@ -100,7 +100,9 @@ def test_the_previous_month_is_clamped_when_it_began_more_than_sixty_days_ago():
 @given(
     start=st.dates(date(2025, 1, 1), date(2027, 12, 31)),
     hours=st.sampled_from([4, 6, 8, 12, 24]),
-    zone=st.sampled_from(["UTC", "Asia/Kolkata", "Europe/Berlin", "America/St_Johns", "Africa/Cairo", "Australia/Lord_Howe"]),
+    zone=st.sampled_from(
+        ["UTC", "Asia/Kolkata", "Europe/Berlin", "America/St_Johns", "Africa/Cairo", "Australia/Lord_Howe"]
+    ),
     days=st.integers(0, 400),
     seconds=st.integers(0, 86_399),
 )

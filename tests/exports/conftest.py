@@ -1,0 +1,120 @@
+"""A project with an Amplitude integration, a sandbox behind it, and delivery in this very process."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from amplitude_client.sandbox import Sandbox
+from events.ingest import ingest
+from exports import actions, tick
+from exports.delivery import worker
+from exports.models import Export, Shard
+from exports.spec import ExportSpec
+from exports_portal.common.audit import Actor
+from partners.actions import create_integration
+from partners.models import Integration
+from projects.models import Project
+
+KEY = "0123456789abcdef0123456789abcdef"
+ANN = Actor(None, "ann@example.com")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def today(project: Project) -> date:
+    return now().astimezone(project.tz).date()
+
+
+@pytest.fixture
+def sandbox(settings) -> Iterator[Sandbox]:
+    with Sandbox() as server:
+        settings.AMPLITUDE_EU_URL, settings.AMPLITUDE_STANDARD_URL = server.eu_url, server.standard_url
+        yield server
+
+
+@pytest.fixture
+def project(transactional_db) -> Project:
+    """Real commits: the horizon never passes a transaction of one's own."""
+    with connection.cursor() as cursor:  # flushing between tests empties this table too
+        cursor.execute(
+            "INSERT INTO events_logbase SELECT 1, 0, system_identifier FROM pg_control_system() ON CONFLICT DO NOTHING"
+        )
+    return Project.objects.create(account_id="TST-000-0001", name="Shop", timezone="Asia/Kolkata")
+
+
+@pytest.fixture
+def integration(project, sandbox) -> Integration:
+    return create_integration(
+        project=project, partner="amplitude", nickname="Growth", values={"api_key": KEY}, by=ANN, now=now()
+    )
+
+
+@pytest.fixture
+def capture(project) -> Callable[..., list[dict[str, Any]]]:
+    """capture(n, name=…, identity=…, **record) uploads n events of an hour ago and returns the records."""
+
+    def upload(count: int = 1, *, name: str = "Product Viewed", people: int = 7, **more: Any) -> list[dict[str, Any]]:
+        at = int((now() - timedelta(hours=1)).timestamp())
+        records = [
+            {
+                "type": "event",
+                "identity": f"person-{number % people:04}",
+                "evtName": name,
+                "ts": at + number % 60,
+                "evtData": {"Number": number, "Title": "Café ☕ “Ünïcode”"},
+                **more,
+            }
+            for number in range(count)
+        ]
+        for start in range(0, count, 1000):
+            result = ingest(project=project, records=records[start : start + 1000], now=now())
+            assert not result.refused
+        return records
+
+    return upload
+
+
+@pytest.fixture
+def one_time(project, integration) -> Callable[..., Export]:
+    """one_time(events=…) creates an export of the last days."""
+
+    def create(**more: Any) -> Export:
+        last = today(project)
+        spec = ExportSpec(integration.pk, "one_time", date_from=last - timedelta(days=2), date_to=last, **more)
+        return actions.create_export(project=project, spec=spec, by=ANN, now=now())
+
+    return create
+
+
+def work_once(export: Export) -> None:
+    """One slice of each open shard."""
+    for shard in Shard.objects.filter(run__export=export, open=True):
+        worker.work(shard.pk)
+
+
+def deliver(export: Export, *, slices: int = 50) -> Export:
+    """Tick and work until nothing of the export is open."""
+    for _ in range(slices):
+        tick.tick(now=now())
+        work_once(export)
+        if not Shard.objects.filter(run__export=export, open=True).exists():
+            break
+    return Export.objects.with_counts().get(pk=export.pk)
+
+
+def unique(sandbox: Sandbox) -> list[dict[str, Any]]:
+    """What Amplitude would keep: the accepted events without repeats."""
+    return [record["event"] for record in sandbox.events() if not record["duplicate"]]
+
+
+def skip_waits(export: Export) -> None:
+    """Let backoff and holds of an export end now."""
+    from exports.models import Held
+
+    Shard.objects.filter(run__export=export).update(not_before=None)
+    Held.objects.filter(export=export).update(not_before=now() - timedelta(seconds=1))
