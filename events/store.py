@@ -79,8 +79,10 @@ class Filter:
 
 COLUMNS: LiteralString = (
     "e.id, e.uid::text, e.name_id, e.occurred_at, e.tx_id, e.person_id, e.identity, e.clevertap_id,"
-    " e.properties::text, e.flags"
+    " {properties}, e.flags"
 )
+PROPERTIES = 8  # its place in a row
+WHOLE: LiteralString = COLUMNS.format(properties="e.properties::text")
 BY_POSITION: LiteralString = """
   FROM events_event
  WHERE project_id = %(project)s AND (tx_id, id) > (%(after)s, %(after_id)s) AND tx_id < %(until_tx)s
@@ -95,13 +97,13 @@ BY_TIME: LiteralString = """
 
 @dataclass(frozen=True)
 class _Axis:
-    """Key column, and the clause that bounds the rows scanned in its order."""
+    """The clause that bounds the rows scanned in its order, and the place of its key in COLUMNS."""
 
-    key: LiteralString
+    column: int
     scanned: LiteralString
 
 
-POSITION, TIME = _Axis("tx_id", BY_POSITION), _Axis("occurred_at", BY_TIME)
+POSITION, TIME = _Axis(4, BY_POSITION), _Axis(3, BY_TIME)
 
 
 def read_by_position(*, filter: Filter, from_tx: int, until_tx: int, after: tuple[int, int], limit: int) -> Page:
@@ -132,27 +134,20 @@ def _page(
     bounds: dict[str, Any],
     more: LiteralString = "",
 ) -> Page:
+    """One statement, so one snapshot: the cursor must never pass a row that the rows were not chosen from.
+
+    Rows that do not match come along without their large part, for the cursor.
+    """
     if where.name_ids == ():
         return Page([], after, exhausted=True)
     conditions, values = where.conditions()
     values |= {**bounds, "after": after[0], "after_id": after[1], "limit": limit}
     with _reader() as run:
-        found = run(f"SELECT {COLUMNS} FROM (SELECT * {axis.scanned}) AS e WHERE true{conditions}{more}", values)
-        rows = _rows(run, found)
-        if len(rows) == limit:  # every row scanned matches
-            return Page(rows, (getattr(rows[-1], axis.key), rows[-1].id), exhausted=False)
-        end, count = _last_scanned(run, axis, values)
-    return Page(rows, end or after, exhausted=count < limit)
-
-
-def _last_scanned(run: Any, axis: _Axis, values: dict[str, Any]) -> tuple[tuple[Any, int] | None, int]:
-    """Cursor of the last row of the same bounded scan, and how many rows it has."""
-    found = run(
-        f"SELECT {axis.key}, id, count(*) OVER () FROM (SELECT {axis.key}, id {axis.scanned}) AS e"
-        f" ORDER BY {axis.key} DESC, id DESC LIMIT 1",
-        values,
-    )
-    return ((found[0][0], found[0][1]), found[0][2]) if found else (None, 0)
+        columns = COLUMNS.format(properties=f"CASE WHEN true{conditions}{more} THEN e.properties::text END")
+        found = run(f"SELECT {columns} FROM (SELECT * {axis.scanned}) AS e", values)
+        rows = _rows(run, [row for row in found if row[PROPERTIES] is not None])
+    end = (found[-1][axis.column], found[-1][0]) if found else after
+    return Page(rows, end, exhausted=len(found) < limit)
 
 
 def read_by_ids(project_id: int, ids: Collection[int]) -> dict[int, EventRow]:
@@ -160,7 +155,7 @@ def read_by_ids(project_id: int, ids: Collection[int]) -> dict[int, EventRow]:
     if not ids:
         return {}
     query: LiteralString = (
-        f"SELECT {COLUMNS} FROM events_event e WHERE e.project_id = %(project)s AND e.id = ANY(%(ids)s)"
+        f"SELECT {WHOLE} FROM events_event e WHERE e.project_id = %(project)s AND e.id = ANY(%(ids)s)"
     )
     with _reader() as run:
         rows = _rows(run, run(query, {"project": project_id, "ids": list(ids)}))
@@ -276,7 +271,7 @@ RECENT = 20_000  # rows: how far back `latest` looks for one person
 def latest(project_id: int, limit: int, *, person_id: int | None = None) -> list[EventRow]:
     """The last events received, newest first; of one person: those among the project's last RECENT events."""
     query: LiteralString = f"""
-        SELECT {COLUMNS} FROM (
+        SELECT {WHOLE} FROM (
             SELECT * FROM events_event WHERE project_id = %(project)s ORDER BY tx_id DESC, id DESC LIMIT %(recent)s
         ) AS e
          WHERE %(person)s::bigint IS NULL OR e.person_id = %(person)s
