@@ -7,7 +7,7 @@ from django.test import Client
 
 from projects.models import Project, Role, User
 from tests.factories import IntegrationFactory, MembershipFactory, ProjectFactory, UserFactory
-from tests.pages.html import Page
+from tests.pages.html import Site
 
 
 @pytest.fixture
@@ -24,21 +24,21 @@ def user(project: Project) -> User:
 
 
 @pytest.fixture
-def page(user: User) -> Page:
+def site(user: User) -> Site:
     """Asks for pages as that user."""
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return Page(client)
+    return Site(client)
 
 
 @pytest.fixture
-def viewer_page(project: Project) -> Page:
+def viewer_site(project: Project) -> Site:
     """Asks for pages as somebody who may only look."""
     user = UserFactory()
     MembershipFactory(project=project, user=user, role=Role.VIEWER)
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return Page(client)
+    return Site(client)
 
 
 @pytest.fixture

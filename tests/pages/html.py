@@ -11,7 +11,7 @@ from django.test import Client
 VOID = {"input", "link", "meta", "br", "hr", "img", "path", "rect", "line", "circle", "stop"}
 
 
-class Page:
+class Site:
     """A signed-in browser without a window. `htmx=True` asks as htmx does."""
 
     def __init__(self, client: Client) -> None:

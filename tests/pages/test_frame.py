@@ -18,7 +18,7 @@ from tests.factories import (
     UserFactory,
     passcode_for,
 )
-from tests.pages.html import Page, body
+from tests.pages.html import Site, body
 
 PASSWORD = "correct horse battery staple"
 
@@ -56,10 +56,10 @@ def addresses(project: Project) -> list[str]:
     ]
 
 
-def test_every_page_opens_whole_and_as_a_swap(addresses: list[str], page: Page) -> None:
+def test_every_page_opens_whole_and_as_a_swap(addresses: list[str], site: Site) -> None:
     for address in addresses:
         for htmx in (False, True):
-            assert page.get(address, htmx=htmx).status_code == 200, address
+            assert site.get(address, htmx=htmx).status_code == 200, address
 
 
 def test_every_page_asks_strangers_to_sign_in(addresses: list[str]) -> None:
@@ -78,21 +78,21 @@ def test_every_page_of_a_foreign_project_is_404(addresses: list[str], db: Any) -
         assert b"This page does not exist" in response.content
 
 
-def test_rows_of_another_project_are_404_or_left_out(addresses: list[str], project: Project, page: Page) -> None:
+def test_rows_of_another_project_are_404_or_left_out(addresses: list[str], project: Project, site: Site) -> None:
     other = ExportFactory()
     exports = f"/{project.account_id}/settings/partners/exports/"
     for tail in ("", "edit/", "stop/"):
-        assert page.get(f"{exports}{other.pk}/{tail}").status_code == 404
-    assert f"export-{other.pk}" not in body(page.get(f"{exports}rows/?id={other.pk}"))
+        assert site.get(f"{exports}{other.pk}/{tail}").status_code == 404
+    assert f"export-{other.pk}" not in body(site.get(f"{exports}rows/?id={other.pk}"))
     partners = f"/{project.account_id}/settings/partners/integrations/{other.integration_id}/"
-    assert page.get(f"{partners}edit/").status_code == 404
-    assert page.get(f"{partners}disconnect/").status_code == 404
-    assert page.get(f"/{project.account_id}/profiles/{PersonFactory().pk}/").status_code == 404
+    assert site.get(f"{partners}edit/").status_code == 404
+    assert site.get(f"{partners}disconnect/").status_code == 404
+    assert site.get(f"/{project.account_id}/profiles/{PersonFactory().pk}/").status_code == 404
 
 
-def test_pages_carry_nothing_inline(addresses: list[str], page: Page) -> None:
+def test_pages_carry_nothing_inline(addresses: list[str], site: Site) -> None:
     for address in addresses:
-        response = page.get(address)
+        response = site.get(address)
         found = re.findall(r"<style|\sstyle=|\son[a-z]+=|javascript:|hx-on|<script(?![^>]*\ssrc=)", body(response))
         assert not found, (address, found)
         policy = response.headers["Content-Security-Policy"]
@@ -101,14 +101,14 @@ def test_pages_carry_nothing_inline(addresses: list[str], page: Page) -> None:
 
 
 def test_viewers_are_offered_nothing_that_they_may_not_do(
-    addresses: list[str], viewer_page: Page, project: Project
+    addresses: list[str], viewer_site: Site, project: Project
 ) -> None:
     exports = f"/{project.account_id}/settings/partners/exports/"
-    shown = body(viewer_page.get(exports))
+    shown = body(viewer_site.get(exports))
     assert "Create Export" not in shown
     assert "/stop/" not in shown
     for address in (f"{exports}new/amplitude/", f"/{project.account_id}/settings/project/credentials/new/"):
-        response = viewer_page.get(address)
+        response = viewer_site.get(address)
         assert response.status_code == 403
         assert b"This needs the role" in response.content
 
@@ -128,22 +128,22 @@ def test_the_start_page_says_what_to_do_without_a_project(db: Any) -> None:
     assert b"You do not belong to a project" in client.get("/").content
 
 
-def test_the_frame_shows_projects_zone_and_sections(page: Page, project: Project, user: Any) -> None:
+def test_the_frame_shows_projects_zone_and_sections(site: Site, project: Project, user: Any) -> None:
     other = ProjectFactory(name="Second shop")
     MembershipFactory(project=other, user=user)
-    shown = page.text(f"/{project.account_id}/settings/partners/exports/")
+    shown = site.text(f"/{project.account_id}/settings/partners/exports/")
     for words in ("Kirana Mobile", "Second shop", "Asia/Kolkata (UTC+05:30)", "Events", "User profiles", "Team"):
         assert words in shown
     assert "Amplitude sandbox" not in shown
 
 
-def test_the_sandbox_is_named_on_every_page(page: Page, project: Project, settings: Any) -> None:
+def test_the_sandbox_is_named_on_every_page(site: Site, project: Project, settings: Any) -> None:
     settings.PORTAL_SANDBOX = True
-    assert "Amplitude sandbox" in page.text(f"/{project.account_id}/events/")
+    assert "Amplitude sandbox" in site.text(f"/{project.account_id}/events/")
 
 
-def test_changing_the_password_is_said(page: Page) -> None:
+def test_changing_the_password_is_said(site: Site) -> None:
     new = "another long pass phrase"
     data = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
-    response = page.client.post("/password/", data, follow=True)
+    response = site.client.post("/password/", data, follow=True)
     assert b"Your password has been changed" in response.content

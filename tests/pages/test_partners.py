@@ -9,7 +9,7 @@ from exports_portal.common.models import AuditEntry
 from partners.models import Integration
 from projects.models import Project
 from tests.factories import API_KEY, ExportFactory, IntegrationFactory
-from tests.pages.html import Page, body, text
+from tests.pages.html import Site, body, text
 
 PANEL = {
     "nickname": "Growth analytics",
@@ -33,23 +33,23 @@ def amplitude(httpserver: HTTPServer, settings: Any) -> HTTPServer:
     return httpserver
 
 
-def test_the_list_teaches_the_first_step(partners: str, page: Page) -> None:
-    shown = page.text(partners)
+def test_the_list_teaches_the_first_step(partners: str, site: Site) -> None:
+    shown = site.text(partners)
     assert "Integrate Amplitude" in shown
     assert "Not integrated yet" in shown
 
 
-def test_a_card_lists_integrations_with_their_exports(partners: str, page: Page, integration: Integration) -> None:
+def test_a_card_lists_integrations_with_their_exports(partners: str, site: Site, integration: Integration) -> None:
     ExportFactory(project=integration.project, integration=integration)
     ExportFactory(project=integration.project, integration=integration, stopped=True)
-    shown = page.text(partners)
+    shown = site.text(partners)
     assert "1 INTEGRATED" in shown
     assert "Growth analytics Europe · key ••••9f3c" in shown
     assert "2 exports, 1 active · not tested yet" in shown
 
 
-def test_integrating_saves_and_says_so(partners: str, page: Page, project: Project) -> None:
-    response = page.client.post(f"{partners}amplitude/new/", PANEL, follow=True)
+def test_integrating_saves_and_says_so(partners: str, site: Site, project: Project) -> None:
+    response = site.client.post(f"{partners}amplitude/new/", PANEL, follow=True)
     assert "Amplitude has been integrated as “Growth analytics”" in text(response)
     integration = project.integrations.get()
     assert integration.secrets == {"api_key": API_KEY}
@@ -57,13 +57,13 @@ def test_integrating_saves_and_says_so(partners: str, page: Page, project: Proje
     assert API_KEY not in body(response)
 
 
-def test_htmx_is_sent_to_the_list_when_it_is_saved(partners: str, page: Page) -> None:
-    response = page.post(f"{partners}amplitude/new/", PANEL, htmx=True)
+def test_htmx_is_sent_to_the_list_when_it_is_saved(partners: str, site: Site) -> None:
+    response = site.post(f"{partners}amplitude/new/", PANEL, htmx=True)
     assert response.headers["HX-Redirect"] == partners
 
 
-def test_europe_is_the_default(partners: str, page: Page) -> None:
-    shown = body(page.get(f"{partners}amplitude/new/"))
+def test_europe_is_the_default(partners: str, site: Site) -> None:
+    shown = body(site.get(f"{partners}amplitude/new/"))
     assert 'value="europe" id="id_data_residency_0" checked' in shown.replace("  ", " ")
 
 
@@ -78,10 +78,10 @@ def test_europe_is_the_default(partners: str, page: Page) -> None:
     ],
 )
 def test_wrong_input_is_named_at_its_field_and_what_was_typed_stays(
-    partners: str, page: Page, integration: Integration, changed: dict[str, str], message: str
+    partners: str, site: Site, integration: Integration, changed: dict[str, str], message: str
 ) -> None:
     data = {**PANEL, "nickname": "Second", "user_id_mapping": "email", **changed}
-    response = page.post(f"{partners}amplitude/new/", data)
+    response = site.post(f"{partners}amplitude/new/", data)
     assert response.status_code == 422
     shown = body(response)
     name = next(iter(changed))
@@ -92,80 +92,80 @@ def test_wrong_input_is_named_at_its_field_and_what_was_typed_stays(
     assert Integration.objects.count() == 1
 
 
-def test_the_key_field_outlives_a_swap_without_being_sent_back(partners: str, page: Page) -> None:
-    response = page.post(f"{partners}amplitude/new/", {**PANEL, "nickname": ""}, htmx=True)
+def test_the_key_field_outlives_a_swap_without_being_sent_back(partners: str, site: Site) -> None:
+    response = site.post(f"{partners}amplitude/new/", {**PANEL, "nickname": ""}, htmx=True)
     assert response.status_code == 422
     assert 'hx-preserve="true"' in body(response)
     assert API_KEY not in body(response)
 
 
-def test_a_connection_is_tested_from_the_form_without_saving(partners: str, page: Page, amplitude: HTTPServer) -> None:
-    response = page.post(f"{partners}amplitude/new/", {**PANEL, "nickname": "", "test": "yes"}, htmx=True)
+def test_a_connection_is_tested_from_the_form_without_saving(partners: str, site: Site, amplitude: HTTPServer) -> None:
+    response = site.post(f"{partners}amplitude/new/", {**PANEL, "nickname": "", "test": "yes"}, htmx=True)
     assert response.status_code == 200
     assert "Nothing was recorded" in text(response)
     assert '<ol class="steps">' in body(response)
     assert not Integration.objects.exists()
 
 
-def test_testing_without_a_key_asks_for_it(partners: str, page: Page) -> None:
-    response = page.post(f"{partners}amplitude/new/", {**PANEL, "api_key": "", "test": "yes"})
+def test_testing_without_a_key_asks_for_it(partners: str, site: Site) -> None:
+    response = site.post(f"{partners}amplitude/new/", {**PANEL, "api_key": "", "test": "yes"})
     assert "Enter the API key." in text(response)
 
 
 def test_testing_what_is_saved_is_noted_on_its_card(
-    partners: str, page: Page, integration: Integration, amplitude: HTTPServer
+    partners: str, site: Site, integration: Integration, amplitude: HTTPServer
 ) -> None:
     url = f"{partners}integrations/{integration.pk}/edit/"
-    page.post(url, {"nickname": "Growth analytics", **integration.settings, "api_key": "", "test": "yes"})
+    site.post(url, {"nickname": "Growth analytics", **integration.settings, "api_key": "", "test": "yes"})
     integration.refresh_from_db()
     assert integration.tested_at is not None
 
 
 def test_testing_a_changed_residency_uses_the_saved_key(
-    partners: str, page: Page, integration: Integration, amplitude: HTTPServer
+    partners: str, site: Site, integration: Integration, amplitude: HTTPServer
 ) -> None:
     url = f"{partners}integrations/{integration.pk}/edit/"
     data = {"nickname": "", **integration.settings, "data_residency": "standard", "api_key": "", "test": "yes"}
-    assert page.post(url, data).status_code == 200
+    assert site.post(url, data).status_code == 200
     assert API_KEY in amplitude.log[0][0].get_data(as_text=True)
     integration.refresh_from_db()
     assert integration.tested_at is None
 
 
-def test_a_key_left_empty_stays(partners: str, page: Page, integration: Integration) -> None:
+def test_a_key_left_empty_stays(partners: str, site: Site, integration: Integration) -> None:
     url = f"{partners}integrations/{integration.pk}/edit/"
-    assert "••••9f3c" in body(page.get(url))
-    response = page.client.post(url, {**integration.settings, "nickname": "Renamed", "api_key": ""}, follow=True)
+    assert "••••9f3c" in body(site.get(url))
+    response = site.client.post(url, {**integration.settings, "nickname": "Renamed", "api_key": ""}, follow=True)
     assert "“Renamed” has been updated" in text(response)
     integration.refresh_from_db()
     assert integration.nickname == "Renamed"
     assert integration.secrets == {"api_key": API_KEY}
 
 
-def test_disconnecting_asks_first(partners: str, page: Page, integration: Integration) -> None:
+def test_disconnecting_asks_first(partners: str, site: Site, integration: Integration) -> None:
     url = f"{partners}integrations/{integration.pk}/disconnect/"
-    assert "Disconnect “Growth analytics”?" in page.text(url)
-    response = page.client.post(url, follow=True)
+    assert "Disconnect “Growth analytics”?" in site.text(url)
+    response = site.client.post(url, follow=True)
     assert "“Growth analytics” has been disconnected" in text(response)
     integration.refresh_from_db()
     assert integration.disconnected_at is not None
     assert AuditEntry.objects.filter(action="integration.disconnect").exists()
 
 
-def test_disconnecting_is_refused_while_exports_are_active(partners: str, page: Page, integration: Integration) -> None:
+def test_disconnecting_is_refused_while_exports_are_active(partners: str, site: Site, integration: Integration) -> None:
     ExportFactory(project=integration.project, integration=integration)
-    response = page.post(f"{partners}integrations/{integration.pk}/disconnect/", htmx=True)
+    response = site.post(f"{partners}integrations/{integration.pk}/disconnect/", htmx=True)
     assert response.status_code == 422
     assert "1 active export uses “Growth analytics”. Stop them first" in text(response)
 
 
-def test_an_unknown_partner_is_404(partners: str, page: Page) -> None:
-    assert page.get(f"{partners}mixpanel/new/").status_code == 404
+def test_an_unknown_partner_is_404(partners: str, site: Site) -> None:
+    assert site.get(f"{partners}mixpanel/new/").status_code == 404
 
 
 def test_the_list_asks_the_same_few_questions_however_many_there_are(
-    partners: str, page: Page, project: Project, django_assert_num_queries: Any
+    partners: str, site: Site, project: Project, django_assert_num_queries: Any
 ) -> None:
     IntegrationFactory.create_batch(5, project=project)
     with django_assert_num_queries(6):
-        page.get(partners)
+        site.get(partners)

@@ -1,0 +1,93 @@
+"""Events and User profiles."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from events.models import DailyCount, Identifier
+from projects.models import Project
+from tests.factories import EventFactory, EventNameFactory, PersonFactory
+from tests.pages.html import Site, body, element
+
+
+def test_without_events_the_page_shows_how_to_send_one(site: Site, project: Project) -> None:
+    shown = site.text(f"/{project.account_id}/events/")
+    assert "No events yet" in shown
+    assert f"X-CleverTap-Account-Id: {project.account_id}" in shown
+    assert "X-CleverTap-Passcode: <passcode>" in shown
+
+
+def test_the_catalogue_counts_events_per_day(site: Site, project: Project) -> None:
+    name = EventNameFactory(project=project, name="Charged", kind="system", count=31_870)
+    EventFactory(project=project, name=name)
+    today = datetime.now(project.tz).date()
+    DailyCount.objects.create(name=name, day=today, count=7)
+    DailyCount.objects.create(name=name, day=today - timedelta(days=13), count=3)
+    DailyCount.objects.create(name=name, day=today - timedelta(days=14), count=99)
+    url = f"/{project.account_id}/events/"
+    assert "Charged System 31,870" in site.text(url)
+    assert 'aria-label="last 14 days: 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7"' in body(site.get(url))
+    assert "No event matches" in site.text(url, {"search": "nothing"})
+
+
+def test_the_last_records_are_live_and_equal_a_reload(site: Site, project: Project) -> None:
+    for place in range(12):
+        EventFactory(project=project, tx_id=place + 1, identity=f"customer-{place:02}")
+    url = f"/{project.account_id}/events/"
+    whole, swap = site.get(url), site.get(url, htmx=True)
+    assert element(whole, "latest") == element(swap, "latest")
+    assert "customer-11" in body(swap)
+    assert "customer-01" not in body(swap)
+
+
+def test_events_of_other_projects_stay_there(site: Site, project: Project) -> None:
+    EventFactory(identity="stranger")
+    EventFactory(project=project)
+    assert "stranger" not in site.text(f"/{project.account_id}/events/")
+
+
+def test_people_are_found_by_each_identifier(site: Site, project: Project) -> None:
+    person = PersonFactory(project=project, name="Asha Rao", email="Asha@example.com", phone="+4912345")
+    Identifier.objects.create(project=project, kind="device", value="second-device", person=person)
+    PersonFactory(project=project, name="Somebody else")
+    url = f"/{project.account_id}/profiles/"
+    for words in (person.identity, "asha@example.com", "+4912345", person.clevertap_id, "second-device"):
+        shown = site.text(url, {"search": words})
+        assert "Asha Rao" in shown, words
+        assert "Somebody else" not in shown
+    assert "Nobody has the identifier “asha”" in site.text(url, {"search": "asha"})
+
+
+def test_people_are_paged_by_key(site: Site, project: Project) -> None:
+    people = [PersonFactory(project=project, name=f"Person {place:02}") for place in range(25)]
+    url = f"/{project.account_id}/profiles/"
+    first = site.text(url)
+    assert "Person 24" in first
+    assert "Person 05" in first
+    assert "Person 04" not in first
+    second = site.text(url, {"before": str(people[5].pk)})
+    assert "Person 04" in second
+    assert "Older" not in second
+    assert "Person 24" in site.text(url, {"before": "nonsense"})
+
+
+def test_a_profile_shows_identifiers_properties_and_last_events(site: Site, project: Project) -> None:
+    person = PersonFactory(project=project, name="Asha Rao", properties={"Plan": "Gold ✨", "Tags": ["a", "b"]})
+    Identifier.objects.create(project=project, kind="identity", value=person.identity, person=person)
+    name = EventNameFactory(project=project, name="Charged")
+    EventFactory(project=project, name=name, person=person, properties={"Amount": 499}, received_at=datetime.now(UTC))
+    EventFactory(project=project, name=EventNameFactory(project=project, name="Not hers"))
+    shown = site.text(f"/{project.account_id}/profiles/{person.pk}/")
+    for words in ("Asha Rao", "Gold ✨", person.identity, "Charged", '"Amount": 499'):
+        assert words in shown
+    assert "Not hers" not in shown
+
+
+def test_lists_ask_the_same_few_questions_however_many_there_are(
+    site: Site, project: Project, django_assert_num_queries: Any
+) -> None:
+    for _ in range(5):
+        EventFactory(project=project)
+    with django_assert_num_queries(7):
+        site.get(f"/{project.account_id}/events/")
+    with django_assert_num_queries(6):
+        site.get(f"/{project.account_id}/profiles/")

@@ -1,0 +1,206 @@
+"""The panel Export to Amplitude, Update export, and Stop export?"""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from events.models import LogBase
+from exports.models import Export
+from exports_portal.common.models import AuditEntry
+from projects.models import Project
+from tests.factories import EventFactory, EventNameFactory, ExportFactory, IntegrationFactory
+from tests.pages.html import Site, body, text
+
+PANEL = {
+    "name": "",
+    "events": "all",
+    "identifier_priority_0": "identity",
+    "identifier_priority_1": "email",
+    "identifier_priority_2": "phone",
+    "excluded_properties": "",
+    "frequency": "one_time",
+    "preset": "last_7",
+    "every_hours": "24",
+    "start_date": "",
+}
+
+
+@pytest.fixture
+def exports(project: Project) -> str:
+    return f"/{project.account_id}/settings/partners/exports/"
+
+
+@pytest.fixture
+def panel(integration: Any) -> dict[str, Any]:
+    return {**PANEL, "integration": integration.pk, "export": "yes"}
+
+
+def local_today(project: Project) -> date:
+    return datetime.now(project.tz).date()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_exporting_closes_the_panel_with_the_message(
+    exports: str, site: Site, panel: dict[str, Any], project: Project
+) -> None:
+    response = site.client.post(f"{exports}new/amplitude/", panel, follow=True)
+    assert response.request["PATH_INFO"] == exports
+    assert "Amplitude data export initiated" in text(response)
+    export = project.exports.get()
+    assert f'<a href="{exports}{export.pk}/">View export</a>' in body(response)
+    assert export.status == "PENDING"
+    today = local_today(project)
+    assert (export.date_from, export.date_to) == (today - timedelta(days=6), today)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_htmx_is_sent_to_the_list(exports: str, site: Site, panel: dict[str, Any]) -> None:
+    response = site.post(f"{exports}new/amplitude/", panel, htmx=True)
+    assert response.headers["HX-Redirect"] == exports
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_recurring_export_takes_its_own_fields_and_leaves_the_others(
+    exports: str, site: Site, panel: dict[str, Any], project: Project
+) -> None:
+    EventNameFactory(project=project, name="Charged")
+    given = {
+        "frequency": "recurring", "every_hours": "8", "start_date": local_today(project).isoformat(),
+        "events": "selected", "selected_events": ["Charged"], "excluded_properties": "Phone\n Email \n",
+        "hyphenate_names": "on", "identifier_priority_1": "", "name": "Growth",
+    }  # fmt: skip
+    site.post(f"{exports}new/amplitude/", {**panel, **given})
+    export = project.exports.get()
+    assert (export.frequency, export.every_hours, export.date_from) == ("recurring", 8, None)
+    assert export.selected_events == ["Charged"]
+    assert export.excluded_properties == ["Phone", "Email"]
+    assert export.identifier_priority == ["identity", "phone"]
+    assert export.hyphenate_names
+    assert export.name == "Growth"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"preset": "custom"}, "Choose a date."),
+        ({"preset": "custom", "date_from": "2020-01-01", "date_to": "2020-01-02"}, "more than 60 days back"),
+        ({"preset": "custom", "date_from": "2999-01-01", "date_to": "2999-01-02"}, "lies in the future"),
+        ({"preset": "custom", "date_from": "nonsense"}, "Enter a valid date."),
+        ({"events": "selected"}, "Select at least one event."),
+        ({"events": "selected", "selected_events": ["Unheard Of"]}, "Unheard Of is not one of the available choices"),
+        ({"integration": ""}, "Choose one of this project's integrations."),
+        ({"frequency": "live"}, "live is not one of the available choices"),
+        ({"frequency": "recurring"}, "Choose a date."),
+        ({"identifier_priority_1": "identity"}, "Use each of these at most once"),
+        ({"name": "x" * 201}, "200 is the most"),
+    ],
+)
+def test_wrong_input_is_named_and_what_was_typed_stays(
+    exports: str, site: Site, panel: dict[str, Any], given: dict[str, Any], message: str
+) -> None:
+    response = site.post(f"{exports}new/amplitude/", {**panel, "name": "My own name", **given}, htmx=True)
+    assert response.status_code == 422
+    assert message in text(response)
+    assert "My own name" in body(response) or "name" in given
+    assert not Export.objects.exists()
+
+
+def test_the_end_before_the_start_is_named_at_the_end(
+    exports: str, site: Site, panel: dict[str, Any], project: Project
+) -> None:
+    today = local_today(project)
+    given = {"preset": "custom", "date_from": today, "date_to": today - timedelta(days=1)}
+    response = site.post(f"{exports}new/amplitude/", {**panel, **given})
+    assert 'id="id_date_to_error"' in body(response)
+    assert "The last day lies before the first" in text(response)
+
+
+def test_only_this_projects_integrations_are_offered(exports: str, site: Site, panel: dict[str, Any]) -> None:
+    foreign = IntegrationFactory(nickname="Foreign")
+    assert "Foreign" not in body(site.get(f"{exports}new/amplitude/"))
+    response = site.post(f"{exports}new/amplitude/", {**panel, "integration": foreign.pk})
+    assert response.status_code == 422
+    assert not Export.objects.exists()
+
+
+def test_only_what_works_is_offered(exports: str, site: Site, integration: Any) -> None:
+    shown = site.text(f"{exports}new/amplitude/")
+    for words in ("All events", "Selected events", "Engagement events", "One time", "Recurring", "Geocluster Entered"):
+        assert words in shown
+    for words in ("User profiles Who they are", "Live Data Streaming"):
+        assert words not in shown
+
+
+def test_what_will_be_sent_is_shown_exactly(exports: str, site: Site, panel: dict[str, Any], project: Project) -> None:
+    name = EventNameFactory(project=project, name="Charged", count=1)
+    EventFactory(project=project, name=name, received_at=datetime.now(UTC) - timedelta(hours=1))
+    assert LogBase.objects.exists()
+    del panel["export"]
+    shown = text(site.post(f"{exports}new/amplitude/", panel, htmx=True))
+    assert shown.startswith("What will be sent About 1 record.")
+    assert '"event_type": "Charged"' in shown
+    whole = text(site.post(f"{exports}new/amplitude/", panel))
+    assert shown in whole
+    assert not Export.objects.exists()
+
+
+def test_a_preview_says_what_is_missing(exports: str, site: Site, panel: dict[str, Any]) -> None:
+    del panel["export"]
+    response = site.post(f"{exports}new/amplitude/", {**panel, "events": "selected"}, htmx=True)
+    assert response.status_code == 200
+    assert "Select at least one event." in text(response)
+
+
+def test_updating_an_export(exports: str, site: Site, project: Project, panel: dict[str, Any]) -> None:
+    export = ExportFactory(project=project, integration_id=panel["integration"], recurring=True)
+    url = f"{exports}{export.pk}/edit/"
+    shown = site.text(url)
+    assert "Points to Remember" in shown
+    assert "Update export" in shown
+    given = {
+        **panel, "frequency": "recurring", "every_hours": export.every_hours, "start_date": export.start_date,
+        "events": "engagement", "version": export.version,
+    }  # fmt: skip
+    assert "Amplitude data export updated" in text(site.client.post(url, given, follow=True))
+    export.refresh_from_db()
+    assert export.events == "engagement"
+    stale = site.post(url, given)
+    assert stale.status_code == 422
+    assert "Somebody changed this export while you were editing it." in text(stale)
+
+
+@pytest.mark.parametrize(
+    ("traits", "message"),
+    [
+        ({}, "You cannot edit a One time export."),
+        ({"recurring": True, "stopped": True}, "You cannot modify exports marked as STOPPED."),
+    ],
+)
+def test_what_cannot_be_edited_says_why(
+    exports: str, site: Site, project: Project, integration: Any, traits: dict[str, Any], message: str
+) -> None:
+    export = ExportFactory(project=project, integration=integration, **traits)
+    response = site.client.get(f"{exports}{export.pk}/edit/", follow=True)
+    assert message in text(response)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_stopping_asks_and_then_stops(exports: str, site: Site, project: Project, integration: Any) -> None:
+    export = ExportFactory(project=project, integration=integration)
+    url = f"{exports}{export.pk}/stop/"
+    assert "Stop export?" in site.text(url)
+    export.refresh_from_db()
+    assert export.status == "PENDING"
+    response = site.client.post(url, follow=True)
+    assert response.request["PATH_INFO"] == exports
+    assert "Amplitude data export stopped" in text(response)
+    assert "STOPPED" in text(response)
+    assert AuditEntry.objects.filter(action="export.stop", actor="asha.rao@example.com").exists()
+
+
+def test_stopping_what_is_done_is_refused(exports: str, site: Site, project: Project, integration: Any) -> None:
+    export = ExportFactory(project=project, integration=integration, done=True)
+    response = site.post(f"{exports}{export.pk}/stop/", htmx=True)
+    assert response.status_code == 422
+    assert "everything has been sent" in text(response)

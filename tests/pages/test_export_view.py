@@ -1,0 +1,120 @@
+"""The View page of one export."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from exports_portal.common import audit
+from exports_portal.common.audit import Actor
+from projects.models import Project
+from tests.factories import ExportFactory, RejectedFactory, RunFactory
+from tests.pages.html import Site, body, element, text
+
+
+@pytest.fixture
+def export(project: Project, integration: Any) -> Any:
+    return ExportFactory(
+        project=project, integration=integration, recurring=True, running=True, every_hours=12,
+        start_date=date(2026, 10, 1),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def url(project: Project, export: Any) -> str:
+    return f"/{project.account_id}/settings/partners/exports/{export.pk}/"
+
+
+def test_figures_speak_of_the_run_and_of_all_runs(url: str, site: Site, export: Any) -> None:
+    RunFactory(export=export, done=True, counts={"delivered": 1000})
+    RunFactory(
+        export=export, running=True, estimate=4000,
+        counts={"delivered": 1960, "rejected": 12, "held": 20, "skipped": 8, "in_flight": 2000},
+    )  # fmt: skip
+    shown = site.text(url)
+    assert "Growth analytics RUNNING Amplitude · Europe · Events, All events · every 12 hours from 1 Oct 2026" in shown
+    assert "Read in this run 2,000 3,000 over all runs" in shown
+    assert "Accepted by Amplitude 1,960 2,000 on their way" in shown
+    assert "12 · 20 · 8 ✓ everything accounted for" in shown
+    assert "Delivered per run" in shown
+
+
+def test_an_export_without_runs_opens(url: str, site: Site) -> None:
+    shown = site.text(url)
+    assert "No runs yet" in shown
+    assert "Nothing has been delivered yet." in shown
+
+
+def test_runs_tell_what_happened_in_words(url: str, site: Site, export: Any) -> None:
+    RunFactory(export=export, done=True, counts={"delivered": 5, "takeovers": 1})
+    assert "2 worker lost once, resumed" in site.text(url)
+
+
+def test_rejected_records_tell_why_and_what_to_do(url: str, site: Site, export: Any) -> None:
+    run = RunFactory(export=export, done=True, counts={"rejected": 1, "skipped": 3})
+    RejectedFactory(run=run)
+    run.shards.update(skip_reasons={"no_identifier": 3})
+    shown = site.text(url, {"tab": "rejected"})
+    assert "The user_id has fewer than 5 characters." in shown
+    assert "Send a longer identity." in shown
+    assert "3 The record has no identifier that can be sent." in shown
+
+
+def test_settings_never_show_the_key(url: str, site: Site, integration: Any) -> None:
+    response = site.get(url, {"tab": "settings"})
+    assert "Identity, Email, Phone" in text(response)
+    assert integration.secrets["api_key"] not in body(response)
+
+
+def test_history_tells_who_changed_what(url: str, site: Site, export: Any) -> None:
+    audit.record(
+        action="export.edit", by=Actor(None, "asha@example.com"), now=datetime.now(UTC), project_id=export.project_id,
+        target=export, before={"every_hours": 24}, after={"every_hours": 12},
+    )  # fmt: skip
+    assert "asha@example.com Edited Every hours: 24 → 12" in site.text(url, {"tab": "history"})
+
+
+@pytest.mark.parametrize("tab", ["runs", "rejected"])
+def test_the_live_part_equals_a_reload(url: str, site: Site, export: Any, tab: str) -> None:
+    RunFactory(export=export, done=True, counts={"delivered": 1000, "rejected": 5})
+    whole, swap = site.get(url, {"tab": tab}), site.get(url, {"tab": tab}, htmx=True)
+    for name in ("live", "chart", *(["runs"] if tab == "runs" else [])):
+        shown = [part for part in element(swap, name) if "csrfmiddlewaretoken" not in part]
+        assert shown == [part for part in element(whole, name) if "csrfmiddlewaretoken" not in part]
+
+
+def test_what_is_over_is_not_asked_for_again(url: str, site: Site, export: Any) -> None:
+    assert 'hx-trigger="every' in body(site.get(url))
+    type(export).objects.update(status="STOPPED", stop_reason="Three days without an accepted request.")
+    response = site.get(url)
+    assert 'hx-trigger="every' not in body(response)
+    assert "Stopped by the portal. Three days without an accepted request." in text(response)
+
+
+def test_trouble_is_said_with_retry_now(url: str, site: Site, export: Any) -> None:
+    type(export).objects.update(needs_attention=True, last_error="Amplitude does not know the API key.")
+    shown = site.text(url)
+    assert "Needs attention. Amplitude does not know the API key." in shown
+    assert "Retry now" in shown
+    assert "Trying again now" in text(site.client.post(f"{url}retry/", follow=True))
+
+
+def test_run_now_says_what_came_of_it(url: str, site: Site, export: Any) -> None:
+    RunFactory(export=export, running=True)
+    assert "A run of this export is being read right now." in text(site.client.post(f"{url}run-now/", follow=True))
+
+
+def test_actions_need_a_post(url: str, site: Site) -> None:
+    for name in ("retry", "run-now"):
+        assert site.get(f"{url}{name}/").status_code == 405
+
+
+def test_the_page_asks_the_same_few_questions_however_many_runs_there_are(
+    url: str, site: Site, export: Any, django_assert_max_num_queries: Any
+) -> None:
+    for place in range(15):
+        RunFactory(export=export, done=True, counts={"delivered": place})
+    with django_assert_max_num_queries(20):
+        site.get(url)
+    with django_assert_max_num_queries(10):
+        site.get(url, htmx=True)

@@ -1,0 +1,68 @@
+"""Settings > Project and Team."""
+
+import hashlib
+
+from projects.models import Credential, Project
+from tests.factories import passcode_for
+from tests.pages.html import Site, body, text
+
+
+def test_name_and_time_zone_are_saved(site: Site, project: Project) -> None:
+    url = f"/{project.account_id}/settings/project/"
+    response = site.client.post(url, {"name": "Renamed", "timezone": "Europe/Berlin"}, follow=True)
+    assert "Project settings saved" in text(response)
+    project.refresh_from_db()
+    assert (project.name, project.timezone) == ("Renamed", "Europe/Berlin")
+
+
+def test_wrong_settings_are_named_at_their_fields(site: Site, project: Project) -> None:
+    response = site.post(f"/{project.account_id}/settings/project/", {"name": " ", "timezone": "Mars/Base"})
+    assert response.status_code == 422
+    assert 'id="id_timezone_error"' in body(response)
+    project.refresh_from_db()
+    assert project.timezone == "Asia/Kolkata"
+
+
+def test_an_empty_name_is_named(site: Site, project: Project) -> None:
+    response = site.post(f"/{project.account_id}/settings/project/", {"name": " ", "timezone": "UTC"})
+    assert "Enter a name for the project." in text(response)
+
+
+def test_viewers_see_but_do_not_change(viewer_site: Site, project: Project) -> None:
+    url = f"/{project.account_id}/settings/project/"
+    assert "Create credential" not in viewer_site.text(url)
+    assert viewer_site.post(url, {"name": "Mine", "timezone": "UTC"}).status_code == 403
+
+
+def test_a_credential_is_shown_once(site: Site, project: Project) -> None:
+    url = f"/{project.account_id}/settings/project/"
+    response = site.post(f"{url}credentials/new/", {"kind": "passcode", "label": "Shop backend"}, htmx=True)
+    value = body(response).split('<code id="secret-value">')[1].split("<")[0]
+    credential = project.credentials.get()
+    assert credential.digest == hashlib.sha256(value.encode()).hexdigest()
+    assert response.headers["Cache-Control"] == "no-store"
+    again = body(site.get(url))
+    assert value not in again
+    assert f"••••{value[-4:]}" in again
+
+
+def test_a_wrong_kind_is_named(site: Site, project: Project) -> None:
+    response = site.post(f"/{project.account_id}/settings/project/credentials/new/", {"kind": "key"})
+    assert response.status_code == 422
+    assert not Credential.objects.exists()
+
+
+def test_revoking_asks_first(site: Site, project: Project) -> None:
+    value = passcode_for(project)
+    credential = project.credentials.get()
+    url = f"/{project.account_id}/settings/project/credentials/{credential.pk}/revoke/"
+    assert "Revoke passcode?" in site.text(url)
+    assert f"Passcode ••••{value[-4:]} has been revoked" in text(site.client.post(url, follow=True))
+    credential.refresh_from_db()
+    assert credential.revoked_at is not None
+
+
+def test_the_team_lists_members_and_roles(site: Site, project: Project) -> None:
+    shown = site.text(f"/{project.account_id}/settings/team/")
+    assert "asha.rao@example.com Admin" in shown
+    assert "What the roles may do" in shown
