@@ -69,6 +69,7 @@ class EmbeddedServer(ABC):
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""
         self.started = False
+        self.notes: list[str] = []  # what the owner of the machine should know
         self._cancelled = cancelled
 
     @abstractmethod
@@ -141,8 +142,8 @@ class Postgres(EmbeddedServer):
     def prepare(self) -> None:
         self.user = _unprivileged_user()
         if self.user:
-            _let_enter(self.folder)
-            _let_enter(_postgres_binaries())
+            for folder in (*_let_enter(self.folder), *_let_enter(_postgres_binaries())):
+                self.notes.append(f"PostgreSQL runs as the user {self.user}, who may now pass through {folder} (o+x).")
         if not self.cluster.exists():
             self._initialise()
         elif self.user and self.cluster.stat().st_uid != pwd.getpwnam(self.user).pw_uid:
@@ -357,11 +358,13 @@ def _unprivileged_user() -> str | None:
             ) from None
 
 
-def _let_enter(folder: Path) -> None:
+def _let_enter(folder: Path) -> list[Path]:
     """Let other users pass through `folder` and the folders above it, which the server's user must cross.
 
-    Gives the right to enter (x), never to list or read. Only as root, and only where the right is missing.
+    Gives the right to enter (x), never to list or read. Only as root, and only where the right is missing: those
+    folders are returned.
     """
+    changed = []
     for step in (folder, *folder.parents):
         mode = step.stat().st_mode
         if mode & 0o001:
@@ -373,6 +376,8 @@ def _let_enter(folder: Path) -> None:
                 f"PostgreSQL runs as the user {SERVER_USER} and may not enter {step}. Allow it with chmod o+x, put the "
                 "portal into another folder, or start it as an ordinary user."
             ) from None
+        changed.append(step)
+    return changed
 
 
 def _give_to(user: str, folder: Path) -> None:

@@ -57,7 +57,15 @@ def may_read_metrics(request: HttpRequest) -> bool:
     token = settings.PORTAL_METRICS_TOKEN
     if token and secrets.compare_digest(given.encode(), token.encode()):
         return True
-    return "X-Forwarded-For" not in request.headers and ipaddress.ip_address(request.META["REMOTE_ADDR"]).is_loopback
+    return "X-Forwarded-For" not in request.headers and _is_loopback(request.META.get("REMOTE_ADDR", ""))
+
+
+def _is_loopback(address: str) -> bool:
+    """False also for no address at all, which a Unix socket behind a proxy gives."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def check_database() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What the database needs before the portal's processes start: migrations, and a first login.
+"""What must stand before the portal's processes start: system checks, migrations, and a first login.
 
 The supervisor runs this as one child, because each start of Django costs a second. Its last line is JSON:
 `{"email", "password", "database"}`, the last one a name that no other database has.
@@ -18,6 +18,7 @@ from django.db.migrations.executor import MigrationExecutor
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exports_portal.settings")
     django.setup()
+    call_command("check")
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         call_command("migrate", verbosity=1, interactive=False)

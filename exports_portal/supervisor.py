@@ -28,6 +28,7 @@ from exports_portal.embedded import EmbeddedServer, Postgres, Redis, ServerError
 OLDEST_POSTGRES = 15
 READY_SECONDS = 60
 ASK_SECONDS = 0.3
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy cannot reach our loopback
 # Processes per queue: the tick is one short query, live exports must not wait for each other.
 WORKERS = {"tick": 1, "live": 2, "bulk": 2}
 
@@ -109,6 +110,8 @@ class Supervisor:
     def _start_server(self, server: EmbeddedServer) -> str:
         self.servers.append(server)
         server.start()
+        for note in server.notes:
+            say(note)
         say(f"{server.name} runs.")
         return server.url
 
@@ -145,7 +148,7 @@ class Supervisor:
         if not runtime.is_demo() or loaded_into == self.prepared["database"]:
             return
         say("loading the demo data, about a minute …")
-        self._run_once("demo", _python("manage.py", "load_demo"), quiet=False)
+        self._run_once("demo", _python("-m", "exports_portal.demo"), quiet=False)
         self._prepare()  # the first login becomes a member of the demo project
         mark.write_text(self.prepared["database"])
 
@@ -177,7 +180,7 @@ class Supervisor:
     def _unready(self) -> str:
         """Why /ready does not say yes; empty when it does."""
         try:
-            with urllib.request.urlopen(f"{self.web_url}/ready", timeout=2):  # noqa: S310 our own address
+            with DIRECT.open(f"{self.web_url}/ready", timeout=2):
                 return ""
         except urllib.error.HTTPError as error:
             with error:
@@ -188,9 +191,8 @@ class Supervisor:
     def _greet(self) -> None:
         say("")
         say(f"Exports Portal is running at {self.web_url}")
-        say(
-            f"Sign in with {self.prepared['email']} and the password {self.prepared['password'] or 'that you have chosen'}"
-        )
+        password = self.prepared["password"] or "that you have chosen"
+        say(f"Sign in with {self.prepared['email']} and the password {password}")
         if "sandbox_eu_url" in self.addresses:
             urls = f"{self.addresses['sandbox_eu_url']} (Europe), {self.addresses['sandbox_standard_url']} (Standard)"
             say(f"Exports go to the Amplitude sandbox: {urls}")
@@ -282,7 +284,8 @@ def _python(*words: str) -> list[str]:
 
 
 def _celery(command: str, *options: str) -> list[str]:
-    return _python("-m", "celery", "-q", "-A", "exports_portal", command, *options)
+    # The checks would import every page and API; prepare has run them already.
+    return _python("-m", "celery", "-q", "--skip-checks", "-A", "exports_portal", command, *options)
 
 
 def main() -> int:

@@ -1,0 +1,22 @@
+"""The demo project, its events, and exports of them to the sandbox: what `make run` shows on its first start."""
+
+import os
+
+import django
+from django.core.management import call_command
+
+PROJECT_NAME = "Kirana Mobile · Live"  # as load_demo names it
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exports_portal.settings")
+    django.setup()
+    from projects.models import Project  # models are there only after the setup
+
+    call_command("load_demo")
+    for project in Project.objects.filter(name=PROJECT_NAME):
+        call_command("load_demo_exports", project=project.account_id)
+
+
+if __name__ == "__main__":
+    main()
