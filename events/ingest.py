@@ -1,0 +1,160 @@
+"""The only writer of the logs: one transaction per call, in which capturing only inserts (DESIGN 4)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import compress
+from typing import Any
+
+import psycopg
+import uuid_utils
+from django.db import connection, transaction
+
+from events import catalogue, people, positions, updates
+from events.people import Claim, Owner, People, lane_of
+from events.properties import value_limit
+from events.records import EventRecord, ProfileRecord, Record, read_record
+from events.refusals import Refusal, RefusedRecord
+from projects.models import Project
+
+COPY_EVENTS = """
+COPY events_event (project_id, name_id, person_id, uid, tx_id, received_at, occurred_at, identity, clevertap_id, lane,
+                   properties, flags) FROM STDIN
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """processed: records that were accepted. refused: the others, in the order of the request."""
+
+    processed: int
+    refused: list[RefusedRecord] = field(default_factory=list)
+
+
+def ingest(
+    *, project: Project, records: Sequence[Mapping[str, Any]], now: datetime, captured_at_event_time: bool = False
+) -> Result:
+    """Check, clean and store records, and make the people and names that are new. A bad record sinks no other.
+
+    With captured_at_event_time an event counts as received when it happened (imports of history).
+    Raises RestoredDump, and then nothing is stored.
+    """
+    accepted, refused = read_records(records, now=now)
+    if accepted:
+        refused += _Capture(project, accepted, records, now, captured_at_event_time).store()
+    return Result(len(records) - len(refused), sorted(refused, key=lambda record: record.index))
+
+
+def check(*, records: Sequence[Mapping[str, Any]], now: datetime) -> Result:
+    """What `ingest` would refuse for a record's own sake; stores nothing (CleverTap: dryRun)."""
+    accepted, refused = read_records(records, now=now)
+    return Result(len(accepted), refused)
+
+
+def read_records(records: Sequence[Any], *, now: datetime) -> tuple[list[Record], list[RefusedRecord]]:
+    """The records that can be stored, and those that cannot."""
+    accepted: list[Record] = []
+    refused: list[RefusedRecord] = []
+    limit = value_limit()
+    for index, record in enumerate(records):
+        try:
+            accepted.append(read_record(record, index=index, now=now, limit=limit))
+        except Refusal as refusal:
+            refused.append(RefusedRecord(index, refusal.code, refusal.error, record))
+    return accepted, refused
+
+
+class _Capture:
+    """One transaction: people and names first, then both logs."""
+
+    def __init__(
+        self,
+        project: Project,
+        accepted: list[Record],
+        records: Sequence[Any],
+        now: datetime,
+        captured_at_event_time: bool,
+    ) -> None:
+        self.project_id = project.pk
+        self.accepted = accepted
+        self.records = records
+        self.now = now
+        self.at_event_time = captured_at_event_time
+        self.claims = [Claim(record.identity, record.device, self._received(record)) for record in accepted]
+        self.events = [isinstance(record, EventRecord) for record in accepted]
+
+    def _received(self, record: Record) -> datetime:
+        return record.at if self.at_event_time else self.now
+
+    def store(self) -> list[RefusedRecord]:
+        """Returns the records that cannot be applied to their person."""
+        with transaction.atomic():
+            owners, names = self._owners_and_names()
+            # Taken late: from here on this transaction holds the horizon up until it commits.
+            tx_id = positions.own_tx_id()
+            refused = self._apply_profiles(owners, tx_id)
+            self._copy_events(owners, names, tx_id)
+        return refused
+
+    def _owners_and_names(self) -> tuple[list[Owner], dict[str, int]]:
+        """Usually everybody is known. Else the same once more under the lock, and then what is new is stored."""
+        first_seen = self._first_seen()
+        if all(self.events):
+            found = People(self.project_id, self.claims)
+            owners, names = found.owners(self.claims), catalogue.ids_by_name(self.project_id, list(first_seen))
+            if not found.is_changed and len(names) == len(first_seen):
+                return owners, names
+        people.lock(self.project_id)
+        found = People(self.project_id, self.claims)
+        owners, names = found.owners(self.claims), catalogue.ids_by_name(self.project_id, list(first_seen))
+        found.store()
+        if new := first_seen.keys() - names.keys():
+            catalogue.add_names(self.project_id, {name: first_seen[name] for name in new})
+            names = catalogue.ids_by_name(self.project_id, list(first_seen))
+        return owners, names
+
+    def _first_seen(self) -> dict[str, datetime]:
+        first: dict[str, datetime] = {}
+        for record in compress(self.accepted, self.events):
+            assert isinstance(record, EventRecord)
+            received = self._received(record)
+            if record.name not in first or received < first[record.name]:
+                first[record.name] = received
+        return first
+
+    def _apply_profiles(self, owners: list[Owner], tx_id: int) -> list[RefusedRecord]:
+        pairs = [
+            (record, owner)
+            for record, owner in zip(self.accepted, owners, strict=True)
+            if isinstance(record, ProfileRecord)
+        ]
+        if not pairs:
+            return []
+        refusals = updates.apply(project_id=self.project_id, updates=pairs, tx_id=tx_id, received=self._received)
+        return [RefusedRecord(index, error.code, error.error, self.records[index]) for index, error in refusals]
+
+    def _copy_events(self, owners: list[Owner], names: dict[str, int], tx_id: int) -> None:
+        raw = connection.connection
+        assert raw is not None
+        uuid7 = uuid_utils.uuid7
+        with psycopg.Cursor(raw) as cursor, connection.wrap_database_errors, cursor.copy(COPY_EVENTS) as copy:
+            for record, owner in zip(self.accepted, owners, strict=True):
+                if not isinstance(record, EventRecord):
+                    continue
+                person = owner.person
+                copy.write_row(
+                    (
+                        self.project_id,
+                        names[record.name],
+                        person.id,
+                        record.uid or str(uuid7()),
+                        tx_id,
+                        self._received(record),
+                        record.at,
+                        owner.identity,
+                        record.device or person.clevertap_id,
+                        lane_of(person.id),
+                        record.properties.decode(),
+                        record.flags,
+                    )
+                )

@@ -1,0 +1,137 @@
+"""What a profile or a token record does to a person: checked fields, properties set, keys removed."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from events.properties import clean_properties
+from events.refusals import (
+    AGE,
+    EDUCATION,
+    EMAIL,
+    EMPLOYED,
+    GENDER,
+    MARRIED,
+    PHONE,
+    STRUCTURE,
+    TOKEN_DATA,
+    TOKEN_ID,
+    TOKEN_KEYS,
+    TOKEN_OBJECT_ID,
+    TOKEN_TYPE,
+    Refusal,
+    profile_refusal,
+)
+
+CONTACT_CHARACTERS = 512
+TOKEN_CHARACTERS = 4_096
+TOKEN_TYPES = ("apns", "gcm", "fcm", "wns", "mpns", "chrome")
+PUSH_TOKEN = "push_token"  # noqa: S105 the name of a property, as CleverTap's answers have it
+COLUMNS = ("name", "email", "phone")
+_PHONE = re.compile(r"\+?[0-9]{5,15}")
+_PHONE_FILLERS = re.compile(r"[\s().\-]")
+
+
+@dataclass(frozen=True)
+class Update:
+    """columns: name, email and phone that change. properties: keys set. removed: keys taken away, columns included.
+
+    `logged` False keeps it out of the profile log: a push token is nothing that a partner should get.
+    """
+
+    columns: dict[str, str | None] = field(default_factory=dict)
+    properties: dict[str, Any] = field(default_factory=dict)
+    changed: dict[str, Any] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
+    logged: bool = True
+
+
+def read_update(data: Any, *, limit: int) -> Update:
+    """`profileData` as an Update; null removes a key. Raises Refusal."""
+    if not isinstance(data, Mapping):
+        raise profile_refusal(STRUCTURE, "profileData must be an object of property names and values.")
+    cleaned, _ = clean_properties(data, limit=limit)
+    update = Update()
+    for key, value in cleaned.items():
+        lower = key.lower()
+        if value is None:
+            update.removed.append(key)
+        else:
+            check = CHECKS.get(lower)
+            update.changed[key] = value = check(value) if check else value
+        if lower in COLUMNS:
+            update.columns[lower] = value
+        elif value is not None:
+            update.properties[key] = value
+    return update
+
+
+def _email(value: Any) -> str:
+    text = value.strip() if isinstance(value, str) else ""
+    try:
+        validate_email(text)
+    except ValidationError:
+        raise profile_refusal(EMAIL, "Email is not valid.") from None
+    return text
+
+
+def _phone(value: Any) -> str:
+    text = "" if isinstance(value, bool | list | dict) else _PHONE_FILLERS.sub("", str(value))
+    if not _PHONE.fullmatch(text):
+        raise profile_refusal(PHONE, "Phone number is not valid.")
+    return text
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, bool | list | dict):
+        raise profile_refusal(STRUCTURE, "Name must be text.")
+    return str(value)[:CONTACT_CHARACTERS]
+
+
+def _age(value: Any) -> Any:
+    text = "" if isinstance(value, bool) else str(value)
+    if not (text.isascii() and text.isdigit() and int(text[:4]) <= 150 and len(text) <= 3):
+        raise profile_refusal(AGE, "Age is invalid.")
+    return value
+
+
+def _one_of(code: int, why: str, *allowed: str) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if not isinstance(value, str) or value.lower() not in allowed:
+            raise profile_refusal(code, why)
+        return value
+
+    return check
+
+
+CHECKS: dict[str, Callable[[Any], Any]] = {
+    "name": _name,
+    "email": _email,
+    "phone": _phone,
+    "age": _age,
+    "gender": _one_of(GENDER, "Gender needs to be M/F.", "m", "f"),
+    "employed": _one_of(EMPLOYED, "Employed needs to be Y/N.", "y", "n"),
+    "married": _one_of(MARRIED, "Married needs to be Y/N.", "y", "n"),
+    "education": _one_of(EDUCATION, "Education needs to be School/College/Graduate..", "school", "college", "graduate"),
+}
+
+
+def read_token(record: Mapping[str, Any]) -> Update:
+    """A device's push token: kept on the person, not in the profile log. Raises Refusal."""
+    data = record.get("tokenData")
+    if not record.get("objectId"):
+        raise Refusal(TOKEN_OBJECT_ID, "A token record needs the objectId of its device.")
+    if not isinstance(data, Mapping) or not data:
+        raise Refusal(TOKEN_DATA, "A token record needs tokenData with id and type.")
+    token, kind, keys = data.get("id"), data.get("type"), data.get("keys")
+    if not isinstance(token, str) or not 0 < len(token) <= TOKEN_CHARACTERS or not token.isprintable():
+        raise Refusal(TOKEN_ID, "tokenData.id must be the push token as text.")
+    if kind not in TOKEN_TYPES:
+        raise Refusal(TOKEN_TYPE, f"tokenData.type must be one of: {', '.join(TOKEN_TYPES)}.")
+    if keys is not None and (kind != "chrome" or not isinstance(keys, Mapping)):
+        raise Refusal(TOKEN_KEYS, "tokenData.keys belongs to the type chrome only, as an object with p256dh and auth.")
+    return Update(properties={PUSH_TOKEN: f"{kind}:{token}"}, logged=False)

@@ -1,0 +1,186 @@
+"""Reading one uploaded record: an event, a profile or a token, checked and cleaned, or a Refusal (CleverTap, 2.2)."""
+
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
+
+from events import profiles
+from events.models import Flag
+from events.properties import CHARGED, clean_properties
+from events.refusals import (
+    IDENTITY_MISSING,
+    NAME_MISSING,
+    OBJECT_ID,
+    STRUCTURE,
+    TIMESTAMP,
+    TIMESTAMP_TEXT,
+    TYPE_UNKNOWN,
+    Refusal,
+    event_refusal,
+)
+from events.text import clean_text, is_odd_name
+
+NAME_CHARACTERS = 512
+IDENTITY_CHARACTERS = 1_024
+FUTURE = timedelta(days=1)
+YEAR_2000 = 946_684_800
+IDENTITY_KEYS = ("identity", "FBID", "GPID")
+UID_NAMESPACE = uuid.UUID("6f1c0f62-6a0e-5c57-9d3f-0a5b8f0c9f11")
+_OBJECT_ID = re.compile(r"[A-Za-z0-9()!:@$_\-]{1,64}")
+
+
+class EventRecord(NamedTuple):
+    """`place` in the request, from 0. `properties` is JSON. `uid` None: one is made when the event is written."""
+
+    place: int
+    identity: str | None
+    device: str | None
+    name: str
+    at: datetime
+    properties: bytes
+    flags: int
+    uid: str | None
+
+
+class ProfileRecord(NamedTuple):
+    """update: what it does to the person."""
+
+    place: int
+    identity: str | None
+    device: str | None
+    at: datetime
+    update: profiles.Update
+    uid: str | None
+
+
+Record = EventRecord | ProfileRecord
+
+
+def read_record(record: Any, *, index: int, now: datetime, limit: int) -> Record:
+    """The record, ready to be stored; `limit` is the most characters of a value. Raises Refusal."""
+    if not isinstance(record, Mapping):
+        raise Refusal(STRUCTURE, "A record must be a JSON object.")
+    kind = record.get("type")
+    if kind == "event":
+        return _event(record, index, now, limit)
+    if kind == "profile":
+        update = profiles.read_update(record.get("profileData"), limit=limit)
+        identity, device = _who(record)
+        return ProfileRecord(index, identity, device, _time(record.get("ts"), now), update, _uid(record))
+    if kind == "token":
+        update = profiles.read_token(record)
+        return ProfileRecord(index, None, _device(record.get("objectId")), now, update, _uid(record))
+    raise Refusal(TYPE_UNKNOWN, "The record is neither an event nor a profile. Set type to event, profile or token.")
+
+
+def _event(record: Mapping[str, Any], index: int, now: datetime, limit: int) -> EventRecord:
+    given = record.get("evtName")
+    if not isinstance(given, str):
+        raise _nameless(given)
+    name, flags = _name(given)
+    data = record.get("evtData")
+    if data is None:
+        data = {}
+    elif not isinstance(data, Mapping):
+        raise event_refusal(STRUCTURE, "evtData must be an object of property names and values.")
+    identity, device = _who(record)
+    properties, property_flags = clean_properties(data, limit=limit)
+    ts = record.get("ts")
+    at = now if ts is None else _time(ts, now)
+    return EventRecord(
+        index, identity, device, name, at, orjson.dumps(properties), flags | property_flags, _uid(record)
+    )
+
+
+def _nameless(given: Any) -> Refusal:
+    if given is None:
+        return event_refusal(NAME_MISSING, "Event name is mandatory.")
+    return event_refusal(STRUCTURE, "evtName must be text.")
+
+
+@lru_cache(maxsize=5_000)
+def _name(given: str) -> tuple[str, int]:
+    name = clean_text(given)
+    if not name.strip():
+        raise event_refusal(NAME_MISSING, "Event name is mandatory.")
+    if len(name) > NAME_CHARACTERS:
+        raise event_refusal(
+            STRUCTURE, f"The event name has {len(name)} characters; {NAME_CHARACTERS} is the most. Shorten it."
+        )
+    return name, (Flag.WELL_KNOWN if name == CHARGED else 0) | (Flag.ODD_NAME if is_odd_name(name) else 0)
+
+
+def _who(record: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Identity and device. FBID and GPID stand in for an identity that is not there."""
+    identity = next((value for key in IDENTITY_KEYS if (value := _identity(record.get(key)))), None)
+    given = record.get("objectId")
+    device = None if given is None or given == "" else _device(given)
+    if identity is None and device is None:
+        raise Refusal(IDENTITY_MISSING, "The record has no identity. Send identity, objectId, FBID or GPID.")
+    return identity, device
+
+
+def _identity(given: Any) -> str | None:
+    if given is None or given == "":
+        return None
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
+        raise Refusal(IDENTITY_MISSING, "An identity must be text or a number.")
+    identity = clean_text(_as_text(given)).strip()
+    if len(identity) > IDENTITY_CHARACTERS:
+        raise Refusal(
+            IDENTITY_MISSING, f"The identity has {len(identity)} characters; {IDENTITY_CHARACTERS} is the most."
+        )
+    return identity or None
+
+
+def _device(given: Any) -> str:
+    device = "" if isinstance(given, bool) or not isinstance(given, str | int) else str(given)
+    if not _OBJECT_ID.fullmatch(device):
+        raise Refusal(
+            OBJECT_ID, "objectId is not valid. It has 1 to 64 characters out of A-Z, a-z, 0-9 and ( ) ! : @ $ _ -"
+        )
+    return device
+
+
+def _as_text(given: str | float) -> str:
+    """Ids sent as numbers: 42 and 42.0 are one person."""
+    return str(int(given)) if isinstance(given, float) and given.is_integer() else str(given)
+
+
+def _time(given: Any, now: datetime) -> datetime:
+    """`ts` in epoch seconds, digits in a string too; now when it is not given."""
+    if given is None:
+        return now
+    if isinstance(given, str) and given.strip().isascii() and given.strip().isdigit():
+        given = int(given) if len(given) < 20 else -1
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise _bad_time("Send whole seconds since 1970.")
+    if not given > 0:  # NaN too
+        raise _bad_time("It must be above 0.")
+    latest = (now + FUTURE).timestamp()
+    if given > latest:
+        in_milliseconds = YEAR_2000 <= given / 1000 <= latest
+        raise _bad_time("It is in milliseconds: send seconds." if in_milliseconds else "It lies in the future.")
+    return datetime.fromtimestamp(given, UTC)
+
+
+def _bad_time(why: str) -> Refusal:
+    return Refusal(TIMESTAMP, f"{TIMESTAMP_TEXT} {why}")
+
+
+def _uid(record: Mapping[str, Any]) -> str | None:
+    """The optional `uid`: a UUID as it is, other text as the UUID that always belongs to it."""
+    given = record.get("uid")
+    if given is None or given == "":
+        return None
+    if isinstance(given, bool) or not isinstance(given, str | int) or len(str(given)) > IDENTITY_CHARACTERS:
+        raise Refusal(STRUCTURE, "uid must be a text or a number that no other record has.")
+    try:
+        return str(uuid.UUID(str(given)))
+    except ValueError:
+        return str(uuid.uuid5(UID_NAMESPACE, clean_text(str(given))))

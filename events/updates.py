@@ -1,0 +1,124 @@
+"""Applying profile updates to people, and appending them to the profile log."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+import psycopg
+import uuid_utils
+from django.db import connection
+
+from events.models import Person
+from events.people import Owner, lane_of
+from events.properties import PROPERTIES
+from events.records import ProfileRecord
+from events.refusals import TOO_MANY_PROPERTIES, Refusal, profile_refusal
+
+UPDATE_PEOPLE = """
+UPDATE events_person p
+   SET name = u.name, email = u.email, phone = u.phone, properties = u.properties, changed_at = u.changed_at
+  FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::jsonb[], %s::timestamptz[])
+       AS u (id, name, email, phone, properties, changed_at)
+ WHERE p.id = u.id
+"""
+COPY_CHANGES = """
+COPY events_profilechange (project_id, person_id, uid, tx_id, received_at, identity, clevertap_id, lane, changed,
+                         removed) FROM STDIN
+"""
+
+
+@dataclass
+class _State:
+    """A person while updates are applied one after another."""
+
+    columns: dict[str, str | None]
+    properties: dict[str, Any]
+    changed_at: datetime
+
+
+def apply(
+    *,
+    project_id: int,
+    updates: Sequence[tuple[ProfileRecord, Owner]],
+    tx_id: int,
+    received: Callable[[ProfileRecord], datetime],
+) -> list[tuple[int, Refusal]]:
+    """Apply updates in their order; returns the indexes of those that cannot be applied.
+
+    The caller holds the lock of the project's people.
+    """
+    states = _load({owner.person.id for _, owner in updates})
+    refused, applied = [], []
+    for record, owner in updates:
+        try:
+            _merge(states[owner.person.id], record, received(record))
+        except Refusal as refusal:
+            refused.append((record.place, refusal))
+        else:
+            applied.append((record, owner))
+    _save(states)
+    _append(project_id, applied, tx_id, received)
+    return refused
+
+
+def _load(person_ids: set[int]) -> dict[int, _State]:
+    found = Person.objects.filter(pk__in=person_ids)
+    return {
+        person.pk: _State(
+            {"name": person.name, "email": person.email, "phone": person.phone}, person.properties, person.changed_at
+        )
+        for person in found
+    }
+
+
+def _merge(state: _State, record: ProfileRecord, at: datetime) -> None:
+    update = record.update
+    merged = {key: value for key, value in state.properties.items() if key not in update.removed} | update.properties
+    if len(merged) > max(PROPERTIES, len(state.properties)):
+        raise profile_refusal(
+            TOO_MANY_PROPERTIES, f"The profile would have {len(merged)} properties; {PROPERTIES} is the most."
+        )
+    state.properties = merged
+    state.columns |= update.columns
+    if update.logged:
+        state.changed_at = at
+
+
+def _save(states: dict[int, _State]) -> None:
+    ids = sorted(states)
+    rows = [states[person_id] for person_id in ids]
+    columns = [[row.columns[name] for row in rows] for name in ("name", "email", "phone")]
+    # Not orjson: it takes no integers beyond 64 bits, and that is how jsonb hands out large floats.
+    properties = [json.dumps(row.properties, ensure_ascii=False) for row in rows]
+    with connection.cursor() as cursor:
+        cursor.execute(UPDATE_PEOPLE, [ids, *columns, properties, [row.changed_at for row in rows]])
+
+
+def _append(
+    project_id: int,
+    applied: Sequence[tuple[ProfileRecord, Owner]],
+    tx_id: int,
+    received: Callable[[ProfileRecord], datetime],
+) -> None:
+    raw = connection.connection
+    assert raw is not None
+    with psycopg.Cursor(raw) as cursor, connection.wrap_database_errors, cursor.copy(COPY_CHANGES) as copy:
+        for record, owner in applied:
+            if record.update.logged:
+                copy.write_row(
+                    (
+                        project_id,
+                        owner.person.id,
+                        record.uid or str(uuid_utils.uuid7()),
+                        tx_id,
+                        received(record),
+                        owner.identity,
+                        record.device or owner.person.clevertap_id,
+                        lane_of(owner.person.id),
+                        orjson.dumps(record.update.changed).decode(),
+                        record.update.removed,
+                    )
+                )
