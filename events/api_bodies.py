@@ -1,0 +1,82 @@
+"""Reading the body of a CleverTap call: size, compression, JSON, and the list of records in it."""
+
+import json
+import zlib
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest
+from django.http.request import UnreadablePostError
+
+MAX_RECORDS = 1_000
+GZIP_WINDOW = 16 + zlib.MAX_WBITS
+
+
+class BadBody(Exception):
+    """The whole call is refused. `status` is the HTTP status."""
+
+    def __init__(self, status: int, error: str) -> None:
+        super().__init__(error)
+        self.status = status
+        self.error = error
+
+
+def read_records(request: HttpRequest) -> list[Any]:
+    """The records under "d". Raises BadBody."""
+    body = parse_json(_plain_body(request))
+    records = body.get("d") if isinstance(body, dict) else None
+    if not isinstance(records, list):
+        raise BadBody(400, 'The body must be an object whose "d" is a list of records: {"d": [...]}.')
+    if len(records) > MAX_RECORDS:
+        raise BadBody(
+            400, f'"d" has {len(records)} records; {MAX_RECORDS} is the most. Nothing was stored: send several calls.'
+        )
+    return records
+
+
+def parse_json(text: bytes) -> Any:
+    """JSON as people send it. Raises BadBody with what is wrong and where.
+
+    orjson refuses the body for one lone surrogate, NaN or raw control character in it; json takes them, and the
+    records are cleaned one by one. So one odd value sinks neither its record nor the other 999.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        reason = str(error)
+    try:
+        return json.loads(text.decode(), strict=False)
+    except UnicodeDecodeError:
+        raise BadBody(400, "The body is not valid UTF-8. Send JSON in UTF-8.") from None
+    except (ValueError, RecursionError):
+        raise BadBody(400, f"The body is not valid JSON: {reason}. Nothing was stored.") from None
+
+
+def _plain_body(request: HttpRequest) -> bytes:
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    try:
+        body = request.body
+    except RequestDataTooBig:
+        raise _too_large(limit) from None
+    except UnreadablePostError:
+        raise BadBody(400, "The connection ended before the whole body was here. Nothing was stored.") from None
+    if request.headers.get("Content-Encoding", "").lower() != "gzip":
+        return body
+    unpacker = zlib.decompressobj(GZIP_WINDOW)
+    try:
+        plain = unpacker.decompress(body, limit)
+    except zlib.error:
+        raise BadBody(400, "The body is said to be gzip, but it is not.") from None
+    if unpacker.unconsumed_tail:
+        raise _too_large(limit)
+    if not unpacker.eof:
+        raise BadBody(400, "The gzip body is cut off. Nothing was stored.")
+    return plain
+
+
+def _too_large(limit: int) -> BadBody:
+    return BadBody(
+        413, f"The body is larger than {limit // 2**20} MB. Nothing was stored: send fewer records per call."
+    )

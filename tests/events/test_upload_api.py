@@ -1,0 +1,234 @@
+"""POST /1/upload over HTTP: the answers that CleverTap's clients know, and every kind of bad input."""
+
+import gzip
+import json
+from typing import Any
+
+import orjson
+import pytest
+import requests
+from django.test import Client
+from django.utils import timezone
+
+from events.models import Event, LogBase, Person
+from projects.actions import create_project
+from projects.models import Project
+from tests.events.capture import event, profile, properties, stored
+from tests.factories import TESTS, passcode_for
+
+pytestmark = pytest.mark.django_db(transaction=True)
+URL = "/1/upload"
+
+
+@pytest.fixture
+def project() -> Project:
+    return create_project(name="Shop", timezone="Asia/Kolkata", by=TESTS, now=timezone.now()).project
+
+
+@pytest.fixture
+def headers(project: Project) -> dict[str, str]:
+    return {"X-CleverTap-Account-Id": project.account_id, "X-CleverTap-Passcode": passcode_for(project)}
+
+
+def send(headers: dict[str, str], body: Any, *, url: str = URL, **more: str) -> Any:
+    """POST `body` (bytes as they are, anything else as JSON), past CSRF checks that count."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    client = Client(enforce_csrf_checks=True)
+    return client.post(url, data, content_type="application/json", headers={**headers, **more})
+
+
+def test_all_good(project: Project, headers: dict[str, str]) -> None:
+    answer = send(headers, {"d": [event(), profile(Name="Asha")]})
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "application/json;charset=utf-8"
+    assert answer.json() == {"status": "success", "processed": 2, "unprocessed": []}
+    assert len(stored(project)) == 1
+
+
+def test_some_bad(project: Project, headers: dict[str, str]) -> None:
+    bad = profile("ravi", Email="nowhere")
+    answer = send(headers, {"d": [event(), bad]})
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "partial",
+        "processed": 1,
+        "unprocessed": [
+            {
+                "status": "fail",
+                "code": 515,
+                "error": "Profile data is incorrect. Email is not valid.Skipped record number : 2",
+                "record": bad,
+            }
+        ],
+    }
+    assert len(stored(project)) == 1
+
+
+def test_all_bad(headers: dict[str, str]) -> None:
+    answer = send(headers, {"d": [event(name=""), event(ts=1_795_000_000_000)]})
+    assert answer.status_code == 200
+    assert (answer.json()["status"], answer.json()["processed"]) == ("fail", 0)
+    assert [one["code"] for one in answer.json()["unprocessed"]] == [509, 525]
+    assert not Person.objects.exists()
+
+
+def test_the_documented_example(project: Project, headers: dict[str, str]) -> None:
+    charged = {
+        "identity": "jack@gmail.com",
+        "ts": 1468208340,
+        "type": "event",
+        "evtName": "Charged",
+        "evtData": {
+            "Amount": 300,
+            "Currency": "USD",
+            "Payment mode": "Credit Card",
+            "Delivery By": "$D_1468322268",
+            "Items": [{"Category": "books", "Book name": "The millionaire next door", "Quantity": 1}],
+        },
+    }
+    viewed = {
+        "FBID": "34322423",
+        "ts": 1468308340,
+        "type": "event",
+        "evtName": "Product viewed",
+        "evtData": {"Product name": "Casio Chronograph Watch", "Category": "Mens Watch", "Price": 59.99},
+    }
+    assert send(headers, {"d": [viewed, charged]}).json()["status"] == "success"
+    expected = {**charged["evtData"], "Delivery By": "2016-07-12T11:17:48Z"}
+    assert properties(project) == [viewed["evtData"], expected]
+    assert [row.identity for row in stored(project)] == ["34322423", "jack@gmail.com"]
+
+
+def test_nothing_to_store_is_no_fault(headers: dict[str, str]) -> None:
+    assert send(headers, {"d": []}).json() == {"status": "success", "processed": 0, "unprocessed": []}
+
+
+def test_a_dry_run_answers_the_same_and_stores_nothing(headers: dict[str, str]) -> None:
+    answer = send(headers, {"d": [event(), event(name="")]}, url=f"{URL}?dryRun=1")
+    assert (answer.json()["status"], answer.json()["processed"]) == ("partial", 1)
+    assert not Event.objects.exists()
+    assert send(headers, {"d": [event()]}, url=f"{URL}?dryRun=0").json()["processed"] == 1
+    assert Event.objects.count() == 1
+
+
+def test_wrong_credentials_are_401_and_store_nothing(project: Project, headers: dict[str, str]) -> None:
+    other = create_project(name="Other", timezone="UTC", by=TESTS, now=timezone.now())
+    for wrong, error in (
+        ({"X-CleverTap-Passcode": "guess"}, "Invalid Credentials"),
+        ({"X-CleverTap-Passcode": other.passcode}, "Invalid Credentials"),
+        ({"X-CleverTap-Passcode": ""}, "Invalid Credentials"),
+        ({"X-CleverTap-Account-Id": "NOT-ONE"}, "Account ID is not valid"),
+        ({"X-CleverTap-Account-Id": ""}, "Account ID is not valid"),
+    ):
+        answer = send({**headers, **wrong}, {"d": [event()]})
+        assert answer.status_code == 401
+        assert answer.json() == {"status": "fail", "error": error, "code": 401}
+    assert Client().post(URL).status_code == 401
+    assert not Event.objects.exists()
+
+
+def test_a_get_is_refused_without_a_redirect_to_the_login() -> None:
+    answer = Client().get(URL)
+    assert answer.status_code == 405
+    assert answer.json() == {"status": "fail", "error": "Use POST.", "code": 405}
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"", "not valid JSON"),
+        (b'{"d": [', "not valid JSON"),
+        (b'{"d": [{"type": "event",}]}', "trailing comma is not allowed: line 1"),
+        (b"[" * 100_000, "not valid JSON"),
+        (b'{"d": ["\xff"]}', "not valid UTF-8"),
+        (b"[]", 'whose "d" is a list'),
+        (b"{}", 'whose "d" is a list'),
+        (b'{"d": {"type": "event"}}', 'whose "d" is a list'),
+        (b"null", 'whose "d" is a list'),
+    ],
+)
+def test_a_broken_body_is_a_clear_400_and_stores_nothing(headers: dict[str, str], body: bytes, error: str) -> None:
+    answer = send(headers, body)
+    assert answer.status_code == 400
+    assert (answer.json()["status"], answer.json()["code"]) == ("fail", 400)
+    assert error in answer.json()["error"]
+
+
+def test_more_than_1000_records_are_refused_as_a_whole(headers: dict[str, str]) -> None:
+    answer = send(headers, {"d": [event()] * 1001})
+    assert answer.status_code == 400
+    assert "1001 records; 1000 is the most" in answer.json()["error"]
+    assert not Event.objects.exists()
+    assert send(headers, {"d": [event()] * 1000}).json()["processed"] == 1000
+
+
+def test_a_body_that_is_too_large_is_413(headers: dict[str, str], settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 2**20
+    answer = send(headers, b" " * (2**20 + 1))
+    assert answer.status_code == 413
+    assert "larger than 1 MB" in answer.json()["error"]
+
+
+def test_gzip_bodies_are_read(project: Project, headers: dict[str, str]) -> None:
+    body = gzip.compress(json.dumps({"d": [event()]}).encode())
+    assert send(headers, body, **{"Content-Encoding": "gzip"}).json()["processed"] == 1
+    assert len(stored(project)) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "error"),
+    [
+        (b'{"d": []}', 400, "it is not"),
+        (gzip.compress(b'{"d": []}')[:-9], 400, "cut off"),
+        (gzip.compress(b" " * (2**20 + 1)), 413, "larger than 1 MB"),
+    ],
+)
+def test_bad_gzip_bodies_are_named(
+    headers: dict[str, str], settings: Any, body: bytes, status: int, error: str
+) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 2**20
+    answer = send(headers, body, **{"Content-Encoding": "gzip"})
+    assert answer.status_code == status
+    assert error in answer.json()["error"]
+
+
+def test_odd_text_sinks_neither_its_record_nor_the_others(project: Project, headers: dict[str, str]) -> None:
+    body = b'{"d": [%s, %s]}' % (
+        b'{"type":"event","identity":"asha","evtName":"A","evtData":{"a":"\\ud83d","b":"x\ty","c":"\\u0000","d":NaN}}',
+        orjson.dumps(event(name="B", data={"emoji": "👩‍👩‍👧"})),
+    )
+    assert send(headers, body).json()["processed"] == 2
+    assert properties(project) == [{"a": "?", "b": "x-y", "c": "-", "d": None}, {"emoji": "👩‍👩‍👧"}]
+
+
+@pytest.mark.parametrize(
+    ("odd", "echo"),
+    [
+        (b'{"type":"x","a":"\\ud83d"}', {"type": "x", "a": "\ud83d"}),
+        (b'{"type":"x","a":NaN}', {"type": "x", "a": None}),
+        (b'{"type":"event","identity":"a","evtName":"A","evtData":{"a":' + b"[" * 500 + b"]" * 500 + b"}}", ...),
+    ],
+)
+def test_odd_records_are_refused_one_by_one_and_echoed(headers: dict[str, str], odd: bytes, echo: Any) -> None:
+    answer = send(headers, b'{"d": [%s, %s]}' % (odd, orjson.dumps(event())))
+    assert answer.json()["processed"] == 1
+    assert echo in (..., answer.json()["unprocessed"][0]["record"])
+
+
+def test_after_a_restored_dump_the_answer_says_how_to_mend_it(headers: dict[str, str]) -> None:
+    LogBase.objects.update(system_identifier=7)
+    answer = send(headers, {"d": [event()]})
+    assert answer.status_code == 503
+    assert "manage.py rebase_positions" in answer.json()["error"]
+
+
+def test_a_bad_key_of_the_connection_is_no_server_error(headers: dict[str, str]) -> None:
+    assert send({**headers, "X-CleverTap-Account-Id": "a\x00b"}, {"d": []}).status_code == 401
+
+
+def test_uploads_are_seen_by_other_connections_once_they_are_answered(
+    live_server: Any, project: Project, headers: dict[str, str]
+) -> None:
+    answer = requests.post(f"{live_server.url}{URL}", json={"d": [event(), event("ravi")]}, headers=headers, timeout=30)
+    assert answer.json() == {"status": "success", "processed": 2, "unprocessed": []}
+    assert [row.identity for row in stored(project)] == ["asha", "ravi"]
