@@ -27,7 +27,7 @@ log = structlog.get_logger("exports.delivery")
 
 # The sender waits for the interpreter behind the encoding thread after each answer; Python's default of 5 ms adds up.
 SWITCH_SECONDS = 0.0005
-SLICE_SECONDS = 10.0  # then the shard goes back, so that others get a turn and a warm shutdown is short
+SLICE_SECONDS = 5.0  # then the shard goes back: others get a turn, and a warm shutdown is short
 
 
 def work(shard_id: int) -> None:
