@@ -92,6 +92,7 @@ class ExportLine:
     latest: RunLine | None
     now: datetime
     may_edit: bool = False
+    user_id: int | None = None
 
     @property
     def can_edit(self) -> bool:
@@ -151,8 +152,16 @@ class ExportLine:
             left = f" · {self.latest.left} left" if self.latest.left else ""
             return f"{self.progress}%{left}"
         if self.export.status == Status.STOPPED:
-            return "stopped by the portal" if self.export.stop_reason else "stopped"
+            return self._stopped()
         return ""
+
+    def _stopped(self) -> str:
+        by = self.export.stopped_by
+        if self.export.stop_reason:
+            return "stopped by the portal"
+        if by is None:
+            return "stopped"
+        return "stopped by you" if by.pk == self.user_id else f"stopped by {by.email}"
 
     @property
     def timing_note(self) -> str:
@@ -182,13 +191,13 @@ class ExportLine:
         return " · ".join(parts)
 
 
-def lines(exports: Iterable[Export], *, now: datetime, may_edit: bool) -> list[ExportLine]:
-    """Exports with their latest runs, by one query for all of them."""
+def lines(exports: Iterable[Export], *, now: datetime, may_edit: bool, user_id: int | None) -> list[ExportLine]:
+    """Exports with their latest runs as the user sees them, by one query for all of them."""
     exports = list(exports)
     latest = Run.objects.filter(export__in=exports).order_by("export_id", "-sequence").distinct("export_id")
     runs = Run.objects.with_counts().filter(pk__in=latest.values("pk"))
     by_export = {run.export_id: RunLine(run, now) for run in runs}
-    return [ExportLine(export, by_export.get(export.pk), now, may_edit) for export in exports]
+    return [ExportLine(export, by_export.get(export.pk), now, may_edit, user_id) for export in exports]
 
 
 def _short(moment: datetime) -> str:

@@ -32,7 +32,7 @@ def export_list(request: ProjectRequest, project: Project) -> HttpResponse:
     found = ExportFilter(request.GET, _exports(project).with_counts(), project=project)
     filters = Filters(found, request.GET)
     pages = paged(found.qs, request.GET, chosen_size(request.GET, request.user))  # type: ignore[arg-type]
-    rows = lines(pages["page"], now=timezone.now(), may_edit=may_edit(request))
+    rows = lines(pages["page"], now=timezone.now(), may_edit=may_edit(request), user_id=request.user.pk)
     context = {
         **pages,
         "rows": rows,
@@ -52,7 +52,7 @@ def export_rows(request: ProjectRequest, project: Project) -> HttpResponse:
     """The rows of the table that were active when they were last drawn, as they are now."""
     wanted = [int(pk) for pk in request.GET.getlist("id")[:40] if pk.isdigit() and len(pk) < 16]
     found = _exports(project).with_counts().filter(pk__in=wanted)
-    rows = lines(found, now=timezone.now(), may_edit=may_edit(request))
+    rows = lines(found, now=timezone.now(), may_edit=may_edit(request), user_id=request.user.pk)
     moving = [line.export.pk for line in rows if line.export.is_active]
     return render(request, "exports/export_rows.html", {"rows": rows, "moving": moving, "project": project})
 
@@ -63,7 +63,7 @@ def export_view(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
     """One export: figures, chart, payload preview and tabs."""
     export = get_object_or_404(_exports(project).with_counts(), pk=pk)
     now = timezone.now()
-    (line,) = lines([export], now=now, may_edit=may_edit(request))
+    (line,) = lines([export], now=now, may_edit=may_edit(request), user_id=request.user.pk)
     detail = Detail(line, now=now, tab=request.GET.get("tab", "runs"), query=request.GET)
     context = {"export": export, "line": line, "detail": detail, "may_edit": may_edit(request), "project": project}
     return render_for(request, context, page="exports/export_view.html", part="exports/export_live.html")

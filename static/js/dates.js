@@ -13,7 +13,7 @@ function label(inputs) {
 
 function makeCalendar(kind, inputs, box) {
   const calendar = document.createElement(kind === "range" ? "calendar-range" : "calendar-date");
-  const months = Number(box.dataset.months ?? 1);
+  const months = window.innerWidth > 720 ? Number(box.dataset.months ?? 1) : 1;
   calendar.setAttribute("locale", "en-GB");
   calendar.setAttribute("first-day-of-week", "1");
   calendar.setAttribute("months", months);
@@ -30,6 +30,16 @@ function makeCalendar(kind, inputs, box) {
   }
   calendar.append(row);
   return calendar;
+}
+
+// Two months side by side look back, not ahead, where later days cannot be chosen.
+function firstShown(day, calendar) {
+  const max = calendar.max;
+  if (!max || Number(calendar.months) < 2 || (day && day.slice(0, 7) !== max.slice(0, 7))) return day;
+  const before = new Date(`${max.slice(0, 7)}-01T00:00:00Z`);
+  before.setUTCDate(0);
+  const text = before.toISOString().slice(0, 10);
+  return calendar.min && text < calendar.min ? day : text;
 }
 
 function setUp(box) {
@@ -60,7 +70,7 @@ function setUp(box) {
     button.setAttribute("aria-label", `${name}: ${words.textContent}`);
     const days = inputs.map((input) => input.value);
     calendar.value = kind === "range" ? (days[0] && days[1] ? days.join("/") : "") : days[0];
-    if (days[days.length - 1]) calendar.focusedDate = days[0];
+    calendar.focusedDate = firstShown(days[0], calendar);
   };
 
   button.addEventListener("click", () => {

@@ -1,0 +1,233 @@
+"""The pages in a real browser: panels, calendar, filters, live rows, keyboard, and all of it without a script too."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from exports.models import Export, Shard
+from projects.models import Project
+from tests.factories import PASSWORD, ExportFactory, IntegrationFactory, RunFactory
+from tests.pages.scene import paint
+
+EMAIL = "asha.rao@example.com"
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def scene(live_server: Any) -> tuple[Project, dict[str, str]]:
+    return paint(EMAIL)
+
+
+@pytest.fixture
+def root(scene: tuple[Project, dict[str, str]], live_server: Any) -> str:
+    return f"{live_server.url}/{scene[0].account_id}"
+
+
+@pytest.fixture
+def exports(root: str) -> str:
+    return f"{root}/settings/partners/exports/"
+
+
+@pytest.fixture
+def signed_in(page: Page, live_server: Any, scene: Any) -> Iterator[Page]:
+    """A browser in which Asha has signed in. Whatever the console calls an error fails the test."""
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    sign_in(page, live_server.url)
+    yield page
+    assert [error for error in errors if "422" not in error] == []
+
+
+def sign_in(page: Page, url: str) -> None:
+    page.goto(f"{url}/login/")
+    page.get_by_label("Email").fill(EMAIL)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/settings/partners/exports/")
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_window(
+    signed_in: Page, root: str, scene: Any, width: int
+) -> None:
+    signed_in.set_viewport_size({"width": width, "height": 900})
+    for name, path in scene[1].items():
+        signed_in.goto(root + path)
+        found = Axe().run(signed_in).response["violations"]
+        serious = [rule for rule in found if rule["impact"] in ("serious", "critical")]
+        assert not serious, (name, [(rule["id"], [node["html"] for node in rule["nodes"]][:3]) for rule in serious])
+        overflow = signed_in.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert overflow <= 0, (name, overflow)
+
+
+def test_a_panel_opens_over_the_list_has_its_own_address_and_closes_by_esc(signed_in: Page, exports: str) -> None:
+    signed_in.goto(exports)
+    signed_in.get_by_text("Create Export").click()
+    signed_in.get_by_role("link", name="Amplitude", exact=True).click()
+    panel = signed_in.get_by_role("dialog", name="Export to Amplitude")
+    expect(panel).to_be_visible()
+    expect(panel.get_by_label("Partner Nickname")).to_be_focused()
+    assert signed_in.url == f"{exports}new/amplitude/"
+    expect(signed_in.locator("table.exports")).to_be_visible()
+    signed_in.keyboard.press("Escape")
+    expect(panel).to_have_count(0)
+    expect(signed_in).to_have_url(exports)
+    signed_in.go_forward()
+    signed_in.goto(f"{exports}new/amplitude/")
+    expect(panel).to_be_visible()
+    signed_in.keyboard.press("Escape")
+    expect(signed_in).to_have_url(exports)
+
+
+def test_a_panel_keeps_the_keyboard_inside(signed_in: Page, exports: str) -> None:
+    signed_in.goto(f"{exports}new/amplitude/")
+    inside = "document.activeElement === document.body || !!document.activeElement.closest('dialog')"
+    for _ in range(30):
+        signed_in.keyboard.press("Tab")
+        assert signed_in.evaluate(inside)
+
+
+def test_days_are_chosen_in_the_calendar(signed_in: Page, exports: str, scene: Any) -> None:
+    signed_in.goto(f"{exports}new/amplitude/")
+    button = signed_in.get_by_role("button", name=re.compile("^Date to export data"))
+    button.click()
+    today = datetime.now(scene[0].tz).date()
+    first, last = today - timedelta(days=20), today - timedelta(days=18)
+    signed_in.locator("calendar-range").evaluate(
+        "(calendar, days) => { calendar.value = days; calendar.dispatchEvent(new Event('change')); }",
+        f"{first}/{last}",
+    )
+    expect(button).to_contain_text(f"{first.day} ")
+    signed_in.get_by_role("button", name="Export", exact=True).click()
+    expect(signed_in.get_by_role("status").filter(has_text="Amplitude data export initiated")).to_be_visible()
+    export = Export.objects.latest("pk")
+    assert (export.date_from, export.date_to) == (first, last)
+
+
+def test_a_day_of_the_calendar_can_be_clicked(signed_in: Page, exports: str) -> None:
+    signed_in.goto(f"{exports}new/amplitude/")
+    signed_in.get_by_role("button", name=re.compile("^Date to export data")).click()
+    day = signed_in.locator("calendar-range calendar-month").last.get_by_role("button", name="1 ").first
+    day.click()
+    day.click()
+    expect(signed_in.locator("[name=preset]")).to_have_value("custom")
+
+
+def test_a_preset_fills_the_dates_and_the_estimate_follows(signed_in: Page, exports: str, scene: Any) -> None:
+    signed_in.goto(f"{exports}new/amplitude/")
+    signed_in.locator("[name=preset]").select_option("today")
+    today = datetime.now(scene[0].tz).date().isoformat()
+    expect(signed_in.locator("[name=date_from]")).to_have_value(today)
+    signed_in.get_by_text("Selected events").click()
+    expect(signed_in.locator("#sent")).to_contain_text("Select at least one event.")
+    signed_in.get_by_label("Search events").fill("charg")
+    expect(signed_in.get_by_role("checkbox", name="Searched")).to_be_hidden()
+    signed_in.get_by_role("checkbox", name="Charged").check()
+    expect(signed_in.get_by_role("button", name="Remove Charged")).to_be_visible()
+    expect(signed_in.locator("#sent")).to_contain_text("About 2 records.")
+
+
+def test_only_the_fields_of_the_chosen_frequency_show(signed_in: Page, exports: str) -> None:
+    signed_in.goto(f"{exports}new/amplitude/")
+    every = signed_in.get_by_label("Export every")
+    expect(every).to_be_hidden()
+    signed_in.get_by_text("Recurring", exact=True).click()
+    expect(every).to_be_visible()
+    expect(signed_in.locator("[name=preset]")).to_be_hidden()
+
+
+def test_errors_keep_the_panel_open_and_what_was_typed(signed_in: Page, root: str) -> None:
+    signed_in.goto(f"{root}/settings/partners/")
+    signed_in.get_by_role("link", name="Integrate another").click()
+    panel = signed_in.get_by_role("dialog", name="Integrate Amplitude")
+    panel.get_by_label("API key").fill("a key with spaces")
+    panel.get_by_text("Standard", exact=True).click()
+    panel.get_by_role("button", name="Integrate").click()
+    expect(panel.get_by_text("Enter a Partner Nickname.")).to_be_visible()
+    expect(panel.get_by_text("must not contain spaces")).to_be_visible()
+    expect(panel.get_by_label("API key")).to_have_value("a key with spaces")
+    expect(panel.get_by_role("radio", name=re.compile("Standard"))).to_be_checked()
+    panel.get_by_label("API key").fill("3f9c1e07a5d24b68c0b1d2e3f4a5b6c7")
+    panel.get_by_label("Partner Nickname").fill("Second")
+    panel.get_by_role("button", name="Integrate").click()
+    expect(signed_in.get_by_text("Amplitude has been integrated as “Second”")).to_be_visible()
+
+
+def test_running_rows_change_in_place(signed_in: Page, exports: str, scene: Any) -> None:
+    integration = IntegrationFactory(project=scene[0])
+    export = ExportFactory(project=scene[0], integration=integration, name="Moving", running=True)
+    run = RunFactory(export=export, running=True, estimate=100, counts={"delivered": 10})
+    signed_in.goto(exports)
+    row = signed_in.locator(f"#export-{export.pk}")
+    expect(row).to_contain_text("10%")
+    signed_in.evaluate("window.stayed = true")
+    Shard.objects.filter(run=run).update(read=70, delivered=70)
+    expect(row).to_contain_text("70%")
+    Export.objects.filter(pk=export.pk).update(status="DONE")
+    expect(row).to_contain_text("DONE")
+    expect(row.get_by_role("link", name="Stop")).to_have_count(0)
+    assert signed_in.evaluate("window.stayed")
+
+
+def test_stop_asks_in_a_dialog(signed_in: Page, exports: str, scene: Any) -> None:
+    export = ExportFactory(project=scene[0], name="Ending", integration=IntegrationFactory(project=scene[0]))
+    signed_in.goto(exports)
+    row = signed_in.locator(f"#export-{export.pk}")
+    row.hover()
+    row.get_by_role("link", name="Stop").click()
+    dialog = signed_in.get_by_role("dialog", name="Stop export?")
+    expect(dialog.get_by_role("link", name="Cancel")).to_be_focused()
+    dialog.get_by_role("button", name="Stop").click()
+    expect(signed_in.get_by_role("status").filter(has_text="Amplitude data export stopped")).to_be_visible()
+    expect(row).to_contain_text("STOPPED")
+    signed_in.get_by_role("button", name="Dismiss").click()
+    expect(signed_in.get_by_text("Amplitude data export stopped")).to_have_count(0)
+
+
+def test_filters_are_applied_from_the_popover_and_reset(signed_in: Page, exports: str) -> None:
+    signed_in.goto(exports)
+    signed_in.get_by_text("Filter", exact=True).click()
+    signed_in.get_by_role("checkbox", name="Done").check()
+    signed_in.get_by_role("button", name=re.compile("^Exported on")).click()
+    day = (datetime.now(UTC) - timedelta(days=10)).date().isoformat()
+    signed_in.locator("calendar-range").evaluate(
+        "(calendar, days) => { calendar.value = days; calendar.dispatchEvent(new Event('change')); }",
+        f"{day}/{datetime.now(UTC).date().isoformat()}",
+    )
+    signed_in.get_by_role("button", name="Apply").click()
+    expect(signed_in).to_have_url(re.compile("status=DONE"))
+    expect(signed_in.locator("table.exports tbody tr")).to_have_count(1)
+    expect(signed_in.get_by_text("Filter · 2")).to_be_visible()
+    signed_in.get_by_role("link", name="Reset all").first.click()
+    expect(signed_in.locator("table.exports tbody tr")).to_have_count(5)
+    signed_in.get_by_label("Items per page").select_option("10")
+    expect(signed_in).to_have_url(re.compile("page_size=10"))
+
+
+def test_everything_works_without_a_script(browser: Browser, live_server: Any, exports: str, scene: Any) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, live_server.url)
+    page.get_by_text("Create Export").click()
+    page.get_by_role("link", name="Amplitude", exact=True).click()
+    page.get_by_text("Selected events").click()
+    page.get_by_role("button", name="Preview payload").click()
+    expect(page.locator("#sent")).to_contain_text("Select at least one event.")
+    page.get_by_role("checkbox", name="Charged").check()
+    page.locator("[name=preset]").select_option("custom")
+    page.locator("[name=date_from]").fill(datetime.now(scene[0].tz).date().isoformat())
+    page.get_by_role("button", name="Export", exact=True).click()
+    expect(page.get_by_text("Amplitude data export initiated")).to_be_visible()
+    row = page.locator("table.exports tbody tr").first
+    row.hover()
+    row.get_by_role("link", name="Stop").click()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Amplitude data export stopped")).to_be_visible()
+    context.close()
