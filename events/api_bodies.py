@@ -1,14 +1,14 @@
 """Reading the body of a CleverTap call: size, compression, JSON, and the list of records in it."""
 
-import json
 import zlib
 from typing import Any
 
-import orjson
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
 from django.http.request import UnreadablePostError
+
+from events import json_text
 
 MAX_RECORDS = 1_000
 GZIP_WINDOW = 16 + zlib.MAX_WBITS
@@ -25,7 +25,10 @@ class BadBody(Exception):
 
 def read_records(request: HttpRequest) -> list[Any]:
     """The records under "d". Raises BadBody."""
-    body = parse_json(_plain_body(request))
+    try:
+        body = json_text.parse(_plain_body(request))
+    except ValueError as error:
+        raise BadBody(400, f"The body is {error}. Nothing was stored.") from None
     records = body.get("d") if isinstance(body, dict) else None
     if not isinstance(records, list):
         raise BadBody(400, 'The body must be an object whose "d" is a list of records: {"d": [...]}.')
@@ -34,24 +37,6 @@ def read_records(request: HttpRequest) -> list[Any]:
             400, f'"d" has {len(records)} records; {MAX_RECORDS} is the most. Nothing was stored: send several calls.'
         )
     return records
-
-
-def parse_json(text: bytes) -> Any:
-    """JSON as people send it. Raises BadBody with what is wrong and where.
-
-    orjson refuses the body for one lone surrogate, NaN or raw control character in it; json takes them, and the
-    records are cleaned one by one. So one odd value sinks neither its record nor the other 999.
-    """
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        reason = str(error)
-    try:
-        return json.loads(text.decode(), strict=False)
-    except UnicodeDecodeError:
-        raise BadBody(400, "The body is not valid UTF-8. Send JSON in UTF-8.") from None
-    except (ValueError, RecursionError):
-        raise BadBody(400, f"The body is not valid JSON: {reason}. Nothing was stored.") from None
 
 
 def _plain_body(request: HttpRequest) -> bytes:

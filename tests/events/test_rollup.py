@@ -1,0 +1,120 @@
+"""Counters and last-seen: right after any number of steps, kills and helpers, and in the project's own days."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from django.db import connection, transaction
+
+from events.models import DailyCount, EventName, RollupPosition
+from events.rollup import roll_up_all
+from events.tasks import roll_up
+from projects.models import Project
+from tests.events.capture import NOW, capture, event
+from tests.events.rows import committed, name_in, writer
+from tests.events.test_ingest import at_once
+from tests.factories import ProjectFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def project() -> Project:
+    return ProjectFactory(timezone="Asia/Kolkata")
+
+
+def counts(project: Project) -> dict[str, int]:
+    return dict(EventName.objects.filter(project=project).values_list("name", "count"))
+
+
+def count_and_die() -> None:
+    with transaction.atomic():
+        assert roll_up_all() == 1
+        raise KeyboardInterrupt
+
+
+def at(moment: datetime) -> int:
+    return int(moment.timestamp())
+
+
+def test_names_have_their_counts_and_when_they_were_last_seen(project: Project) -> None:
+    capture(project, event(ts=at(NOW)), event(ts=at(NOW - timedelta(days=2))), event(name="Searched"))
+    roll_up()
+    assert counts(project) == {"Product Viewed": 2, "Searched": 1}
+    assert EventName.objects.get(name="Product Viewed").last_seen_at == NOW
+
+
+def test_days_are_those_of_the_project(project: Project) -> None:
+    before_midnight = datetime(2026, 11, 18, 18, 29, 59, tzinfo=UTC)  # 23:59:59 in India
+    capture(project, event(ts=at(before_midnight)), event(ts=at(before_midnight) + 1))
+    roll_up_all()
+    assert dict(DailyCount.objects.values_list("day", "count")) == {date(2026, 11, 18): 1, date(2026, 11, 19): 1}
+
+
+def test_a_second_time_counts_nothing_twice(project: Project) -> None:
+    capture(project, event(), event())
+    roll_up_all()
+    assert roll_up_all() == 0
+    capture(project, event())
+    roll_up_all()
+    assert counts(project) == {"Product Viewed": 3}
+    assert DailyCount.objects.get().count == 3
+
+
+def test_steps_of_any_size_count_the_same(project: Project) -> None:
+    for size in (1, 5, 2, 9, 1, 1, 4):
+        capture(project, *(event() for _ in range(size)))
+    assert roll_up_all(step_rows=3) > 3
+    assert counts(project) == {"Product Viewed": 23}
+
+
+def test_a_kill_in_the_middle_of_a_step_leaves_counts_and_cursor_together(project: Project) -> None:
+    capture(project, event(), event())
+    with pytest.raises(KeyboardInterrupt):
+        count_and_die()
+    assert counts(project) == {"Product Viewed": 0}
+    roll_up_all()
+    assert counts(project) == {"Product Viewed": 2}
+
+
+def test_a_late_commit_is_counted_when_it_comes(project: Project) -> None:
+    name = name_in(project)
+    with writer() as late:
+        late.event(name)
+        committed(name)
+        roll_up_all()
+        assert counts(project) == {"Product Viewed": 0}
+        late.raw.commit()
+    roll_up_all()
+    assert counts(project) == {"Product Viewed": 2}
+
+
+def test_several_at_once_count_each_event_once(project: Project) -> None:
+    for _ in range(20):
+        capture(project, *(event() for _ in range(5)))
+    assert at_once(*[lambda: roll_up_all(step_rows=10)] * 3) == []
+    roll_up_all()
+    assert counts(project) == {"Product Viewed": 100}
+
+
+def test_an_idle_project_costs_no_write(project: Project) -> None:
+    capture(project, event())
+    roll_up_all()
+    before = RollupPosition.objects.get().tx_id
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_xact_id()")
+    assert roll_up_all() == 0
+    assert RollupPosition.objects.get().tx_id == before
+
+
+def test_projects_are_counted_apart(project: Project) -> None:
+    other = ProjectFactory()
+    capture(project, event())
+    capture(other, event(), event())
+    roll_up_all()
+    assert (counts(project), counts(other)) == ({"Product Viewed": 1}, {"Product Viewed": 2})
+
+
+def test_the_turn_ends_when_its_time_is_over(project: Project) -> None:
+    capture(project, event())
+    assert roll_up_all(seconds=0) == 0
+    assert roll_up_all(seconds=60) == 1
