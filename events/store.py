@@ -23,7 +23,10 @@ NOTHING_ID = 0  # row ids begin at 1: a cursor (key, 0) stands before every row 
 
 
 class EventRow(NamedTuple):
-    """One event. `uid` is its insert_id, `properties` JSON text, `occurred_at` and `tx_id` its place on the axes."""
+    """One event. `uid` is its insert_id, `properties` JSON text, `occurred_at` and `tx_id` its place on the axes.
+
+    `time_ms` is occurred_at in milliseconds since 1970: the server reckons it beside us, at half Python's price.
+    """
 
     id: int
     uid: str
@@ -35,10 +38,7 @@ class EventRow(NamedTuple):
     clevertap_id: str
     properties: str
     flags: int
-
-    @property
-    def time_ms(self) -> int:
-        return round(self.occurred_at.timestamp() * 1000)
+    time_ms: int
 
     @property
     def plain(self) -> bool:
@@ -79,7 +79,7 @@ class Filter:
 
 COLUMNS: LiteralString = (
     "e.id, e.uid::text, e.name_id, e.occurred_at, e.tx_id, e.person_id, e.identity, e.clevertap_id,"
-    " {properties}, e.flags"
+    " {properties}, e.flags, (date_part('epoch', e.occurred_at) * 1000)::bigint"
 )
 PROPERTIES = 8  # its place in a row
 WHOLE: LiteralString = COLUMNS.format(properties="e.properties::text")
@@ -229,8 +229,8 @@ def _rows(run: Any, found: Sequence[tuple[Any, ...]]) -> list[EventRow]:
     names = _names(run, {row[2] for row in found})
     new = tuple.__new__  # half the time of EventRow(…), and this is the hottest line of a delivery
     return [
-        new(EventRow, (id_, uid, names[name_id], at, tx_id, person, identity, device, properties, flags))
-        for id_, uid, name_id, at, tx_id, person, identity, device, properties, flags in found
+        new(EventRow, (id_, uid, names[name_id], at, tx_id, person, identity, device, properties, flags, ms))
+        for id_, uid, name_id, at, tx_id, person, identity, device, properties, flags, ms in found
     ]
 
 

@@ -61,6 +61,8 @@ class Record(Protocol):
     @property
     def time_ms(self) -> int: ...
     @property
+    def person_id(self) -> int: ...
+    @property
     def identity(self) -> str | None: ...
     @property
     def clevertap_id(self) -> str: ...
@@ -89,6 +91,11 @@ class EncodeOptions:
     excluded_properties: frozenset[str] = frozenset()
     hyphenate_names: bool = False
     one_time: bool = False
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether every record's properties must be parsed."""
+        return bool(self.excluded_properties) or self.hyphenate_names
 
 
 class Encoded(NamedTuple):
@@ -183,7 +190,9 @@ class Encoder(Protocol):
         """Whether `encode` needs the person's email and phone for this record."""
         ...
 
-    def encode(self, record: Record, contact: Contact) -> Encoded | Refusal | Skip: ...
+    def encode(self, records: Sequence[Record], contacts: Mapping[int, Contact]) -> list[Encoded | Refusal | Skip]:
+        """What becomes of each record, in their order. contacts: by person id, for those that want one."""
+        ...
 
 
 class Sender(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 from events import store
 from exports import runs
 from exports.models import Axis, Run, Shard
-from partners.contract import NO_CONTACT, Contact, Encoded, Encoder, Limits, Refusal, Skip
+from partners.contract import Contact, Encoded, Encoder, Limits, Refusal, Skip
 
 PAGE_ROWS = 4_000  # rows scanned by one query
 SCAN_ROWS = 40_000  # a batch is handed over after this many, full or not, so that idle filters checkpoint too
@@ -36,10 +36,8 @@ class Batch:
 def encode_rows(rows: Sequence[store.EventRow], encoder: Encoder) -> list[Outcome]:
     """What the encoder makes of each row; the people's contacts of a page are fetched together."""
     wanting = [row.person_id for row in rows if encoder.wants_contact(row)]
-    if not wanting:
-        return [encoder.encode(row, NO_CONTACT) for row in rows]
-    contacts = {key: Contact(*value) for key, value in store.contacts(wanting).items()}
-    return [encoder.encode(row, contacts.get(row.person_id, NO_CONTACT)) for row in rows]
+    contacts = store.contacts(wanting) if wanting else {}
+    return encoder.encode(rows, {key: Contact(*value) for key, value in contacts.items()})
 
 
 def start_of(shard: Shard, run: Run) -> tuple[Any, int]:
