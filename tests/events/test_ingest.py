@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from events import positions
 from events.ingest import check
 from events.models import Event, EventName, Flag, Identifier, LogBase, Person, ProfileChange
-from events.people import lane_of
+from events.people import FIND, Claim, People, lane_of
 from events.store import Filter, read_by_position
 from projects.models import Project
 from tests.events.capture import NOW, capture, event, profile, properties, stored
@@ -326,3 +326,25 @@ def test_a_reader_that_follows_the_horizon_meets_every_event_once(project: Proje
     reader.join()
     assert sorted(found) == sorted(Event.objects.values_list("pk", flat=True))
     assert len(found) == len(set(found)) == 225
+
+
+def test_finding_people_costs_by_the_request_not_by_the_people_stored(project: Project) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO events_person (project_id, clevertap_id, identity, properties, created_at, changed_at)"
+            " SELECT %s, '__' || n, 'user-' || n, '{}', now(), now() FROM generate_series(1, 5000) AS n",
+            [project.pk],
+        )
+        cursor.execute(
+            "INSERT INTO events_identifier (project_id, kind, value, person_id)"
+            " SELECT project_id, 'identity', identity, id FROM events_person"
+        )
+        cursor.execute("ANALYZE events_person, events_identifier")
+    identities = [f"user-{number}" for number in range(1, 1001)]
+    with transaction.atomic(), connection.cursor() as cursor:
+        found = People(project.pk, [Claim(identity, None, NOW) for identity in identities])
+        cursor.execute(f"EXPLAIN {FIND}", [project.pk, identities, []])
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert not found.is_changed
+    assert "one_person_per_identifier" in plan
+    assert "Seq Scan on events_identifier" not in plan

@@ -1,0 +1,27 @@
+"""All benchmarks, one after another: `python -m benchmarks [--large]`. Each measures in processes of its own."""
+
+import argparse
+import subprocess
+import sys
+
+BENCHMARKS = {
+    "benchmarks.upload": ["--events", "1000000", "--pairs", "3"],
+    "benchmarks.delivery": ["--events", "2000000", "--pairs", "3"],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--large", action="store_true", help="with millions of events instead of some 100,000")
+    large = parser.parse_args().large
+    failed = 0
+    for module, sizes in BENCHMARKS.items():
+        print(f"\n{module}", flush=True)
+        failed += bool(
+            subprocess.run([sys.executable, "-m", module, *(sizes if large else [])], check=False).returncode
+        )
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()

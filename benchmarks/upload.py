@@ -1,0 +1,157 @@
+"""Upload over HTTP through one web process, against a bare sink that only counts, in alternating pairs.
+
+`python -m benchmarks.upload [--events N] [--pairs N]`. Requests of 1,000 events on one kept-alive connection; their
+bodies are made beforehand. CPU seconds are those of the receiving process alone; client and database share the machine.
+"""
+
+import argparse
+import json
+import os
+import random
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import orjson
+import psutil
+import requests
+
+from benchmarks import stack
+
+RECORDS = 1_000
+PEOPLE = 5_000
+NAMES = ("Product Viewed", "Searched", "Added To Cart", "App Launched", "Notification Viewed")
+WANTED = 10_000
+
+
+class Receiver(NamedTuple):
+    url: str
+    headers: dict[str, str]
+    process: psutil.Process
+
+
+class Timing(NamedTuple):
+    wall: float
+    cpu: float
+
+
+def bodies(events: int) -> list[bytes]:
+    """Requests like an app's backend sends them: known people, five names, five properties."""
+    chance, now = random.Random(1), int(time.time())  # noqa: S311 the same bodies each time
+    return [_body(chance, now) for _ in range(events // RECORDS)]
+
+
+def _body(chance: random.Random, now: int) -> bytes:
+    records = [
+        {
+            "type": "event",
+            "identity": f"user-{chance.randrange(PEOPLE):05}",
+            "ts": now - chance.randrange(86_400),
+            "evtName": chance.choice(NAMES),
+            "evtData": {
+                "Category": "Books",
+                "Price": 499 + chance.randrange(100),
+                "Product": f"Item {chance.randrange(1000)}",
+                "City": "पुणे",
+                "In Stock": True,
+            },
+        }
+        for _ in range(RECORDS)
+    ]
+    return orjson.dumps({"d": records})
+
+
+@contextmanager
+def web() -> Iterator[Receiver]:
+    """One gunicorn worker process with the portal's own settings, and a project to upload to."""
+    made = subprocess.run(
+        [sys.executable, "manage.py", "create_project", "Benchmark", "--timezone", "UTC", "--json"],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    project = json.loads(made.stdout)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:exports_portal.gunicorn_conf", "--workers", "1"]
+    # As the supervisor's log would be read by nobody here, it is not written either.
+    process = subprocess.Popen([*gunicorn, "--bind", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/live")
+        worker = psutil.Process(process.pid).children()[0]
+        headers = {"X-CleverTap-Account-Id": project["account_id"], "X-CleverTap-Passcode": project["passcode"]}
+        yield Receiver(f"http://127.0.0.1:{port}/1/upload", headers, worker)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def sink() -> Iterator[Receiver]:
+    """The bare sink of the delivery benchmark."""
+    with stack.sink() as url:
+        process = next(child for child in psutil.Process().children() if "benchmarks.sink" in " ".join(child.cmdline()))
+        yield Receiver(url, {}, process)
+
+
+def _wait_for(url: str) -> None:
+    for _ in range(300):
+        try:
+            requests.get(url, timeout=5).raise_for_status()
+        except requests.RequestException:
+            time.sleep(0.1)
+        else:
+            return
+    raise SystemExit(f"{url} did not answer within 30 s.")
+
+
+def send(receiver: Receiver, requests_: list[bytes]) -> Timing:
+    """Send all bodies one after another; every record must be taken."""
+    cpu, wall = _cpu(receiver.process), time.monotonic()
+    with requests.Session() as session:
+        session.trust_env = False
+        for body in requests_:
+            answer = session.post(receiver.url, data=body, headers=receiver.headers, timeout=60)
+            answer.raise_for_status()
+            assert answer.json().get("processed", RECORDS) == RECORDS, answer.text[:500]
+    return Timing(time.monotonic() - wall, _cpu(receiver.process) - cpu)
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def show(name: str, timings: list[Timing], events: int) -> float:
+    """Print the median of a receiver's runs and return its events per second."""
+    rate = statistics.median(events / timing.wall for timing in timings)
+    wall = statistics.median(timing.wall for timing in timings)
+    cpu = statistics.median(timing.cpu for timing in timings)
+    print(f"{name:14} {rate:10,.0f} events/s   {wall:6.2f} wall s   {cpu:6.2f} CPU s for {events:,} events")
+    return rate
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--events", type=int, default=100_000)
+    parser.add_argument("--pairs", type=int, default=3)
+    options = parser.parse_args(arguments)
+    prepared = bodies(options.events)
+    runs: dict[str, list[Any]] = {"portal upload": [], "bare sink": []}
+    with stack.servers(), web() as portal, sink() as bare:
+        send(portal, prepared[:10])  # the people and names are made once
+        for _ in range(options.pairs):
+            runs["portal upload"].append(send(portal, prepared))
+            runs["bare sink"].append(send(bare, prepared))
+    rates = [show(name, timings, len(prepared) * RECORDS) for name, timings in runs.items()]
+    print(f"portal upload / bare sink  {rates[0] / rates[1]:6.3f}   (events/s wanted: at least {WANTED:,})")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exports_portal.settings")
+    main()
