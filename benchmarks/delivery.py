@@ -13,7 +13,8 @@ from benchmarks import stack
 SDK_EVENTS = 40_000
 FILL = """
 INSERT INTO events_event
-    (project_id, name_id, person_id, uid, tx_id, received_at, occurred_at, identity, clevertap_id, lane, properties, flags)
+    (project_id, name_id, person_id, uid, tx_id, received_at, occurred_at, identity, clevertap_id, lane,
+     properties, flags)
 SELECT 1, 1 + n %% 5, 1 + n %% 5000, gen_random_uuid(), pg_current_xact_id()::text::bigint, now(),
        now() - interval '20 hours' * random(), 'user-' || lpad((n %% 5000)::text, 5, '0'),
        '__device' || lpad((n %% 5000)::text, 5, '0'), n %% 1024,

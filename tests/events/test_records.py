@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import amplitude_client
+from events import store
 from events.models import Flag
 from events.properties import clean_properties
 from events.records import EventRecord, ProfileRecord, read_record
@@ -215,6 +217,13 @@ def test_whatever_is_cleaned_can_be_stored_and_sent(data: dict[str, Any]) -> Non
     assert clean_properties(cleaned, limit=64)[0] == cleaned
     assert flags & Flag.PARSE or all(not isinstance(value, dict | list) for value in cleaned.values())
     assert json.loads(text) == orjson.loads(text)
+
+
+@given(st.dictionaries(st.text(st.characters(), max_size=20), anything, max_size=8))
+def test_what_is_not_flagged_needs_no_change_on_its_way_to_amplitude(data: dict[str, Any]) -> None:
+    cleaned, flags = clean_properties(data, limit=1_024)
+    if not flags & store.PARSED:
+        assert amplitude_client.clean_value(cleaned) == (cleaned, 0, None)
 
 
 @given(st.text(st.characters()))
