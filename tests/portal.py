@@ -25,8 +25,16 @@ OURS = ("AMPLITUDE_", "DATABASE_URL", "DJANGO_", "LOG_", "PORT", "REDIS_URL")
 class RunningPortal:
     """`with RunningPortal(folder) as portal:` starts it and ends it; `environment` adds variables, DEMO is off."""
 
-    def __init__(self, folder: Path, *, port: int | None = None, **environment: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        command: tuple[str, ...] = (sys.executable, "-m", "exports_portal.supervisor"),
+        **environment: str,
+    ) -> None:
         self.folder = folder
+        self.command = command
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
@@ -45,7 +53,7 @@ class RunningPortal:
         """Start it and wait until it has greeted; AssertionError with its output when it did not."""
         self.lines = []
         self.process = processes.spawn(
-            [sys.executable, "-m", "exports_portal.supervisor"],
+            list(self.command),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=self.environment | {"PYTHONPATH": str(BASE_DIR)},
