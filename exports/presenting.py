@@ -218,6 +218,17 @@ class Bar:
     label: str
 
 
+@dataclass(frozen=True)
+class Part:
+    """What became of some of the records of a single run, as a piece of one long bar."""
+
+    kind: str
+    label: str
+    count: int
+    x: float
+    width: float
+
+
 class Chart:
     """Delivered and rejected records of the last runs, oldest first."""
 
@@ -236,6 +247,27 @@ class Chart:
         slot = self.WIDTH / self.SLOTS
         first = self.SLOTS - len(self.runs)  # the newest stands at the right end
         return [self._bar(line, slot * (place + 0.2), slot * 0.6) for place, line in enumerate(self.runs, first)]
+
+    @property
+    def is_single(self) -> bool:
+        """One run only: a row of bars would say nothing."""
+        return len(self.runs) == 1
+
+    @property
+    def parts(self) -> list[Part]:
+        """Accepted, rejected, held and skipped records of the only run; a piece that is there can be seen."""
+        run = self.runs[0].run
+        counts = {"Accepted": run.delivered, "Rejected": run.rejected, "Held": run.held, "Skipped": run.skipped}
+        widths = {
+            label: max(self.WIDTH * count / max(run.read, 1), 3) if count else 0 for label, count in counts.items()
+        }
+        scale = self.WIDTH / max(sum(widths.values()), 1)
+        parts, x = [], 0.0
+        for label, count in counts.items():
+            width = widths[label] * scale
+            parts.append(Part(label.lower(), label, count, round(x, 2), round(width, 2)))
+            x += width
+        return parts
 
     def _bar(self, line: RunLine, x: float, width: float) -> Bar:
         unit = (self.FLOOR - self.TOP) / max(self.highest, 1)

@@ -118,3 +118,10 @@ def test_the_page_asks_the_same_few_questions_however_many_runs_there_are(
         site.get(url)
     with django_assert_max_num_queries(10):
         site.get(url, htmx=True)
+
+
+def test_a_single_run_shows_what_became_of_its_records(url: str, site: Site, export: Any) -> None:
+    RunFactory(export=export, done=True, counts={"delivered": 100_000, "rejected": 1})
+    response = site.get(url)
+    assert "What became of the records" in text(response)
+    assert 'aria-label="Accepted 100,000, Rejected 1, Held 0, Skipped 0"' in body(response)
