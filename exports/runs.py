@@ -123,7 +123,13 @@ def _create(
 
 
 def estimate(run: Run, where: store.Filter) -> int:
-    """About how many records a run will read."""
+    """About how many records a run will read.
+
+    The first window of a recurring export begins at the log's first position, so its rows tell nothing about how
+    many were received since the start: it is reckoned by event time instead.
+    """
     if run.axis == Axis.TIME:
         return store.estimate(filter=where, start=run.window_start, end=run.window_end)
+    if run.from_tx_id == 0:
+        return store.estimate(filter=where, start=run.window_start, end=run.created_at)
     return store.estimate(filter=where, from_tx=run.from_tx_id, until_tx=run.until_tx_id)

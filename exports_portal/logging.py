@@ -16,6 +16,8 @@ import structlog
 
 SECRET_KEYS = frozenset({"api_key", "authorization", "cookie", "passcode", "password", "secret", "token"})
 LEADING = ("timestamp", "level", "event", "logger", "exception")
+FIRST = ("project", "export", "run", "shard")  # of the pairs: what a line is about
+CELERY_IDS = frozenset({"task_id", "parent_task_id"})  # in JSON only: a message is no more than a bell
 HEALTH_REQUESTS = frozenset(f"{method} /{path}" for method in ("GET", "HEAD") for path in ("live", "ready", "metrics"))
 # What a library says that is not our business below its level.
 LIBRARY_LEVELS = {
@@ -49,7 +51,9 @@ def render_line(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> s
     event = str(line["event"])
     if "logger" in line:
         event = f"{line['logger']}: {event}"
-    pairs = [f"{key}={_value(value)}" for key, value in line.items() if key not in LEADING and value is not None]
+    keys = [*(key for key in FIRST if key in line), *(key for key in line if key not in FIRST)]
+    shown = [key for key in keys if key not in LEADING and key not in CELERY_IDS and line[key] is not None]
+    pairs = [f"{key}={_value(line[key])}" for key in shown]
     text = " ".join([str(line["timestamp"]), str(line["level"]), event, *pairs])
     return f"{text}\n{line['exception']}" if line.get("exception") else text
 
