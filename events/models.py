@@ -134,9 +134,15 @@ class LogRow(models.Model):
 class Event(LogRow):
     """One event as captured. Only ever inserted."""
 
-    project = models.ForeignKey(Project, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
-    name = models.ForeignKey(EventName, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
-    person = models.ForeignKey(Person, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    project = models.ForeignKey(
+        Project, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    name = models.ForeignKey(
+        EventName, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    person = models.ForeignKey(
+        Person, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     occurred_at = models.DateTimeField()
     properties = models.JSONField()
     flags = models.SmallIntegerField(default=0)
@@ -151,8 +157,12 @@ class Event(LogRow):
 class ProfileChange(LogRow):
     """One accepted profile update: the keys that it set and those that it removed. Only ever inserted."""
 
-    project = models.ForeignKey(Project, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
-    person = models.ForeignKey(Person, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    project = models.ForeignKey(
+        Project, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    person = models.ForeignKey(
+        Person, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     changed = models.JSONField()
     removed = ArrayField(models.TextField(), default=list)
 

@@ -19,9 +19,7 @@ class UndefinedVariables(logging.Filter):
         if isinstance(record.args, tuple) and len(record.args) == 2:
             variable, template = map(str, record.args)
             if is_ours(template):
-                raise UndefinedVariableError(
-                    f"{template} uses {{{{ {variable} }}}}, which its context lacks."
-                )
+                raise UndefinedVariableError(f"{template} uses {{{{ {variable} }}}}, which its context lacks.")
         return False
 
 
