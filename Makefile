@@ -25,7 +25,7 @@ run: $(RUN)
 	@exec $(PYTHON) -m exports_portal.supervisor
 
 test: $(DEV) browser
-	@$(PYTHON) -m pytest -n 2 $(ARGS)
+	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(DEV)
 	.venv/bin/ruff check .

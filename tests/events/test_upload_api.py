@@ -179,7 +179,7 @@ def test_gzip_bodies_are_read(project: Project, headers: dict[str, str]) -> None
     ("body", "status", "error"),
     [
         (b'{"d": []}', 400, "it is not"),
-        (gzip.compress(b'{"d": []}')[:-9], 400, "cut off"),
+        (gzip.compress(b'{"d": []}', mtime=0)[:-9], 400, "cut off"),
         (gzip.compress(b" " * (2**20 + 1)), 413, "larger than 1 MB"),
     ],
 )
