@@ -1,5 +1,6 @@
 """Reading one uploaded record: an event, a profile or a token, checked and cleaned, or a Refusal (CleverTap, 2.2)."""
 
+import math
 import re
 import uuid
 from collections.abc import Mapping
@@ -128,7 +129,8 @@ def _who(record: Mapping[str, Any]) -> tuple[str | None, str | None]:
 def _identity(given: Any) -> str | None:
     if given is None or given == "":
         return None
-    if isinstance(given, bool) or not isinstance(given, str | int | float):
+    is_nothing = isinstance(given, float) and not math.isfinite(given)  # NaN would be one person for many
+    if is_nothing or isinstance(given, bool) or not isinstance(given, str | int | float):
         raise Refusal(IDENTITY_MISSING, "An identity must be text or a number.")
     identity = clean_text(_as_text(given)).strip()
     if len(identity) > IDENTITY_CHARACTERS:
@@ -164,7 +166,7 @@ def _time(given: Any, now: datetime) -> datetime:
         raise _bad_time("It must be above 0.")
     latest = (now + FUTURE).timestamp()
     if given > latest:
-        in_milliseconds = YEAR_2000 <= given / 1000 <= latest
+        in_milliseconds = YEAR_2000 * 1000 <= given <= latest * 1000  # no division: `given` may be too large for it
         raise _bad_time("It is in milliseconds: send seconds." if in_milliseconds else "It lies in the future.")
     return datetime.fromtimestamp(given, UTC)
 

@@ -82,7 +82,22 @@ def test_each_fault_of_an_event_has_its_code(record: Any, code: int) -> None:
 
 @pytest.mark.parametrize(
     "ts",
-    [0, -1, "0", "-5", "", "yesterday", "2026-11-20", True, [1], 1_795_000_000_000, "1795000000000", 10**30, math.nan],
+    [
+        0,
+        -1,
+        "0",
+        "-5",
+        "",
+        "yesterday",
+        "2026-11-20",
+        True,
+        [1],
+        1_795_000_000_000,
+        "1795000000000",
+        10**30,
+        10**400,
+        math.nan,
+    ],
 )
 def test_a_time_that_is_not_in_epoch_seconds_is_refused(ts: Any) -> None:
     assert code_of(event(ts=ts)) == 525
@@ -112,6 +127,11 @@ def test_without_ts_the_event_happened_now() -> None:
 @pytest.mark.parametrize(("given", "kept"), [(42, "42"), (42.0, "42"), (4.5, "4.5"), (" asha ", "asha"), ("म", "म")])
 def test_ids_become_text(given: Any, kept: str) -> None:
     assert read(event(identity=given)).identity == kept
+
+
+@pytest.mark.parametrize("given", [math.nan, math.inf, True, ["asha"]])
+def test_what_is_neither_text_nor_a_number_identifies_nobody(given: Any) -> None:
+    assert code_of(event(identity=given)) == 523
 
 
 def test_fbid_and_gpid_stand_in_for_a_missing_identity() -> None:
