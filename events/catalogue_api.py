@@ -33,9 +33,9 @@ class CatalogueView(ProjectView):
     def get(self, request: Request) -> Response:
         """The event names that the project has seen, by name."""
         rows = catalogue.names_of(self.project).order_by("name")  # counts grow while one turns the pages
-        search, kind = (request.query_params.get(name, "") for name in self.parameters)
+        search, kind = (request.query_params.get(name, "").replace("\0", "") for name in self.parameters)
         if search:
-            rows = rows.filter(name__icontains=search.replace("\0", ""))
+            rows = rows.filter(name__icontains=search)
         if kind:
             rows = rows.filter(kind=kind)
         return self.listed(rows, EventNameSerializer)

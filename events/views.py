@@ -20,7 +20,7 @@ LAST_OF_PERSON = 20
 @project_page()
 def event_list(request: ProjectRequest, project: Project) -> HttpResponse:
     """The catalogue, the last records received (live), and how to send one."""
-    search = request.GET.get("search", "").strip()
+    search = _search(request)
     today = timezone.localdate()
     context = {
         "rows": lambda: glance.catalogue(project, today=today, search=search),
@@ -37,10 +37,10 @@ def event_list(request: ProjectRequest, project: Project) -> HttpResponse:
 @project_page()
 def profile_list(request: ProjectRequest, project: Project) -> HttpResponse:
     """People, newest first; the search is for an identifier as a whole."""
-    search = request.GET.get("search", "").strip()
+    search = _search(request)
     before = request.GET.get("before", "")
     people, following = glance.people(
-        project, search=search, before=int(before) if before.isdigit() and len(before) < 19 else None
+        project, search=search, before=int(before) if before.isdecimal() and len(before) < 19 else None
     )
     context = {"people": people, "following": following, "before": before, "search": search, "project": project}
     return render(request, "events/profile_list.html", context)
@@ -60,6 +60,11 @@ def profile_view(request: ProjectRequest, project: Project, pk: int) -> HttpResp
         "project": project,
     }
     return render(request, "events/profile_view.html", context)
+
+
+def _search(request: ProjectRequest) -> str:
+    """What people look for; PostgreSQL takes no NUL, so none is found."""
+    return request.GET.get("search", "").replace("\0", "").strip()
 
 
 def _shown(row: store.EventRow) -> dict[str, object]:

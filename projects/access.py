@@ -16,7 +16,7 @@ def projects_of(user: Any) -> Any:
 
 def project_for(user: Any, account_id: str) -> Project:
     """The project behind an address. Raises Http404 unless the user is a member of it, or a superuser."""
-    project = projects_of(user).filter(account_id=account_id).first()
+    project = projects_of(user).filter(account_id=account_id.replace("\0", "?")).first()  # PostgreSQL takes no NUL
     if project is None:
         raise Http404("There is no such project, or you are not a member of it.")
     return project

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from events.models import DailyCount, Identifier
 from projects.models import Project
 from tests.factories import EventFactory, EventNameFactory, PersonFactory
@@ -55,6 +57,13 @@ def test_people_are_found_by_each_identifier(site: Site, project: Project) -> No
         assert "Asha Rao" in shown, words
         assert "Somebody else" not in shown
     assert "Nobody has the identifier “asha”" in site.text(url, {"search": "asha"})
+
+
+@pytest.mark.parametrize("page", ["events", "profiles"])
+def test_nonsense_in_an_address_finds_nothing_and_breaks_nothing(page: str, site: Site, project: Project) -> None:
+    for odd in ({"search": "\0"}, {"search": "a\0b"}, {"before": "²"}, {"before": "9" * 40}):
+        site.text(f"/{project.account_id}/{page}/", odd)
+    assert site.get(f"/{project.account_id}%00/{page}/").status_code == 404
 
 
 def test_people_are_paged_by_key(site: Site, project: Project) -> None:
