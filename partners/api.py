@@ -120,7 +120,7 @@ class IntegrationViewSet(ProjectView, GenericViewSet):
     def get_queryset(self) -> QuerySet[Integration]:
         active = Count("exports", filter=Q(exports__status__in=actions.ACTIVE_EXPORTS))
         rows = Integration.objects.connected().filter(project=self.project)
-        return rows.annotate(active_exports=active).order_by("-id")
+        return rows.defer("secrets").annotate(active_exports=active).order_by("-id")
 
     def list(self, request: Request) -> Response:
         """The integrations of the project, newest first."""

@@ -27,7 +27,8 @@ def partner_list(request: ProjectRequest, project: Project) -> HttpResponse:
     """A card per partner with its integrations."""
     words = request.GET.get("search", "").strip()
     active = Count("exports", filter=Q(exports__status__in=actions.ACTIVE_EXPORTS))
-    integrations = project.integrations.connected().annotate(active_exports=active, all_exports=Count("exports"))
+    integrations = project.integrations.connected().defer("secrets")
+    integrations = integrations.annotate(active_exports=active, all_exports=Count("exports"))
     by_partner: dict[str, list[Integration]] = {}
     for integration in integrations.order_by("nickname"):
         by_partner.setdefault(integration.partner, []).append(integration)
