@@ -5,13 +5,14 @@ from datetime import datetime
 
 import structlog
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Lower
 
 from exports_portal.common import audit, bells
 from exports_portal.common.audit import PORTAL, Actor
 from exports_portal.common.errors import Invalid, Refused
 from partners.contract import Adapter, TestReport
-from partners.models import Integration
+from partners.models import NICKNAME_CHARACTERS, Integration
 from partners.registry import all_adapters
 from projects.models import Project
 
@@ -51,6 +52,8 @@ def edit_integration(
     A setup fault is forgotten: sending goes on where it was, with what has been mended.
     """
     integration = _locked(integration)
+    if integration.disconnected_at is not None:
+        raise Invalid({"": [f"“{integration.nickname}” has been disconnected meanwhile. Integrate it anew."]})
     adapter = integration.adapter
     kept = {**integration.settings, **integration.secrets}
     values = {spec.name: values.get(spec.name) or kept.get(spec.name, spec.default) for spec in adapter.fields}
@@ -75,8 +78,10 @@ def edit_integration(
 
 @transaction.atomic
 def disconnect(*, integration: Integration, by: Actor, now: datetime) -> None:
-    """Forget the secrets and hide the integration. Refused while exports that use it are active."""
+    """Forget the secrets and hide the integration; harmless the second time. Refused while its exports are active."""
     integration = _locked(integration)
+    if integration.disconnected_at is not None:
+        return
     active = integration.exports.filter(status__in=ACTIVE_EXPORTS).count()
     if active:
         word = "export uses" if active == 1 else "exports use"
@@ -108,27 +113,33 @@ def test_integration(*, integration: Integration, by: Actor, now: datetime) -> T
     """Test connection for a saved integration; the result stands on its card. Success ends a setup fault."""
     report = integration.adapter.test_connection(integration.settings, integration.secrets)
     message = report.steps[-1].message if report.steps else ""
-    Integration.objects.filter(pk=integration.pk).update(tested_at=now, test_ok=report.ok, test_message=message)
-    audit.record(
-        action="integration.test",
-        by=by,
-        now=now,
-        project_id=integration.project_id,
-        target=integration,
-        after={"ok": report.ok},
-    )
-    if report.ok:
-        resume(integration=integration)
+    with transaction.atomic():  # only now: the partner may take seconds to answer
+        Integration.objects.filter(pk=integration.pk).update(tested_at=now, test_ok=report.ok, test_message=message)
+        audit.record(
+            action="integration.test",
+            by=by,
+            now=now,
+            project_id=integration.project_id,
+            target=integration,
+            after={"ok": report.ok},
+        )
+        if report.ok:
+            resume(integration=integration)
     return report
 
 
+@transaction.atomic
 def record_setup_fault(*, integration: Integration, message: str, now: datetime) -> None:
-    """Stop sending for this integration until a person mends it; its exports say so. Keeps everything."""
-    changed = Integration.objects.filter(pk=integration.pk, setup_fault="").update(
-        setup_fault=message, setup_fault_at=now
-    )
+    """Stop sending for this integration until a person mends it; its exports say so. Keeps everything.
+
+    `integration` is the row that was sent with: if it has been edited since, the fault may be mended, and the next
+    request tells.
+    """
+    as_sent = Integration.objects.filter(pk=integration.pk, updated_at=integration.updated_at)
+    if not as_sent.exists():
+        return
     integration.exports.filter(status__in=ACTIVE_EXPORTS).update(needs_attention=True, last_error=message)
-    if changed:
+    if as_sent.filter(setup_fault="").update(setup_fault=message, setup_fault_at=now):
         log.error("integration.setup_fault", integration=integration.pk, message=message)
         audit.record(
             action="integration.setup_fault",
@@ -141,8 +152,9 @@ def record_setup_fault(*, integration: Integration, message: str, now: datetime)
 
 
 def pause(*, integration: Integration, until: datetime) -> None:
-    """The partner asked us to leave the whole integration alone until then."""
-    Integration.objects.filter(pk=integration.pk).update(paused_until=until)
+    """The partner asked us to leave the whole integration alone until then. A longer pause stays."""
+    shorter = Q(paused_until=None) | Q(paused_until__lt=until)
+    Integration.objects.filter(shorter, pk=integration.pk).update(paused_until=until)
 
 
 def resume(*, integration: Integration) -> None:
@@ -180,8 +192,8 @@ def _check(adapter: Adapter, values: Mapping[str, str], errors: dict[str, list[s
 def _nickname_errors(project: Project, nickname: str, *, except_for: Integration | None) -> dict[str, list[str]]:
     if not nickname:
         return {"nickname": ["Enter a Partner Nickname."]}
-    if len(nickname) > 80:
-        return {"nickname": [f"The nickname has {len(nickname)} characters; 80 is the most."]}
+    if len(nickname) > NICKNAME_CHARACTERS:
+        return {"nickname": [f"The nickname has {len(nickname)} characters; {NICKNAME_CHARACTERS} is the most."]}
     taken = project.integrations.connected().alias(lower=Lower("nickname")).filter(lower=nickname.lower())
     if except_for is not None:
         taken = taken.exclude(pk=except_for.pk)

@@ -6,14 +6,16 @@ from django import forms
 
 from exports_portal.common.forms import CardSelect
 from partners.contract import Adapter, Field
-from partners.models import Integration
+from partners.models import NICKNAME_CHARACTERS, Integration
 
 
 class IntegrationForm(forms.Form):
     """Nickname and the adapter's fields. The rules stand in partners.actions."""
 
     nickname = forms.CharField(
-        label="Partner Nickname", required=False, widget=forms.TextInput(attrs={"data-first": True, "maxlength": 80})
+        label="Partner Nickname",
+        required=False,
+        widget=forms.TextInput(attrs={"data-first": True, "maxlength": NICKNAME_CHARACTERS}),
     )
 
     def __init__(self, *args: Any, adapter: Adapter, integration: Integration | None = None, **kwargs: Any) -> None:

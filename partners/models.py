@@ -8,6 +8,8 @@ from partners.contract import Adapter
 from partners.registry import adapter_for, partner_choices
 from projects.models import Project, User
 
+NICKNAME_CHARACTERS = 80
+
 
 class IntegrationQuerySet(models.QuerySet["Integration"]):
     def connected(self) -> "IntegrationQuerySet":
@@ -24,7 +26,7 @@ class Integration(models.Model):
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="integrations")
     partner = models.CharField(max_length=32, choices=partner_choices)
-    nickname = models.CharField(max_length=80)
+    nickname = models.CharField(max_length=NICKNAME_CHARACTERS)
     settings = models.JSONField(default=dict)
     secrets = EncryptedJSONField(default=dict)
     key_hint = models.CharField(max_length=4, help_text="last four characters of the key")

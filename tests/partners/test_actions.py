@@ -1,0 +1,77 @@
+"""What happens to an integration while others work with it: faults, pauses, disconnecting."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography.fernet import Fernet
+from django.test import Client
+
+from exports_portal.common.audit import Actor
+from exports_portal.common.errors import Invalid
+from exports_portal.common.models import AuditEntry
+from partners import actions
+from partners.models import Integration
+from projects.models import Project, Role
+from tests.factories import API_KEY, ExportFactory, IntegrationFactory, MembershipFactory, token_for
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+BY = Actor(None, "test")
+
+
+@pytest.fixture
+def integration() -> Integration:
+    integration: Integration = IntegrationFactory(created_at=NOW - timedelta(days=1))
+    return integration
+
+
+def edited(integration: Integration) -> Integration:
+    values = {"api_key": API_KEY[::-1]}
+    return actions.edit_integration(integration=integration, nickname="New key", values=values, by=BY, now=NOW)
+
+
+def test_a_setup_fault_is_told_once_and_on_every_active_export(integration: Integration) -> None:
+    exports = [ExportFactory(project=integration.project, integration=integration) for _ in range(2)]
+    for _ in range(2):
+        actions.record_setup_fault(integration=integration, message="The key is wrong.", now=NOW)
+    for export in exports:
+        export.refresh_from_db()
+        assert (export.needs_attention, export.last_error) == (True, "The key is wrong.")
+    assert AuditEntry.objects.filter(action="integration.setup_fault").count() == 1
+
+
+def test_a_fault_of_the_old_key_does_not_stop_the_new_one(integration: Integration) -> None:
+    as_sent = Integration.objects.get(pk=integration.pk)
+    edited(integration)
+    actions.record_setup_fault(integration=as_sent, message="The key is wrong.", now=NOW)
+    assert Integration.objects.get(pk=integration.pk).setup_fault == ""
+
+
+def test_a_short_pause_does_not_end_a_long_one(integration: Integration) -> None:
+    for minutes in (1, 5, 2):
+        actions.pause(integration=integration, until=NOW + timedelta(minutes=minutes))
+    integration.refresh_from_db()
+    assert integration.paused_until == NOW + timedelta(minutes=5)
+
+
+def test_what_was_disconnected_meanwhile_gets_no_key_again(integration: Integration) -> None:
+    for _ in range(2):
+        actions.disconnect(integration=integration, by=BY, now=NOW)
+    with pytest.raises(Invalid, match="disconnected meanwhile"):
+        edited(integration)
+    assert Integration.objects.get(pk=integration.pk).secrets == {}
+    assert AuditEntry.objects.filter(action="integration.disconnect").count() == 1
+
+
+def test_lists_open_though_the_stored_keys_cannot_be_read(
+    integration: Integration, client: Client, settings, django_user_model
+) -> None:
+    project: Project = integration.project
+    user = django_user_model.objects.create_user("asha@example.com")
+    MembershipFactory(project=project, user=user, role=Role.ADMIN)
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    headers = {"Authorization": f"Bearer {token_for(project)}"}
+    settings.PORTAL_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    assert client.get(f"/{project.account_id}/settings/partners/").status_code == 200
+    assert client.get("/api/v1/integrations/", headers=headers).status_code == 200
