@@ -1,7 +1,6 @@
 """The verbs of projects and users: pages and commands call these. Each raises Invalid for wrong input."""
 
 import secrets
-import zoneinfo
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
@@ -16,6 +15,7 @@ from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Invalid
 from projects.credentials import create_credential
 from projects.models import Credential, Membership, Project, Role, User
+from projects.zones import zone_names
 
 ACCOUNT_ID_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no pair that people mix up: 0/O, 1/I/L, U/V
 ACCOUNT_ID_GROUPS = (3, 3, 4)
@@ -149,14 +149,14 @@ def _check_project(name: str, timezone: str) -> None:
         errors["name"] = [f"The name has {len(name)} characters; {NAME_CHARACTERS} is the most."]
     elif "\0" in name:
         errors["name"] = ["The name must not contain control characters."]
-    if timezone not in zoneinfo.available_timezones():
+    if timezone not in zone_names():
         errors["timezone"] = [_unknown_timezone(timezone)]
     if errors:
         raise Invalid(errors)
 
 
 def _unknown_timezone(timezone: str) -> str:
-    near = get_close_matches(timezone, zoneinfo.available_timezones(), n=1)
+    near = get_close_matches(timezone, zone_names(), n=1)
     return f"There is no time zone “{timezone}”. Use an IANA name such as {near[0] if near else 'Asia/Kolkata'}."
 
 

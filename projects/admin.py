@@ -1,6 +1,5 @@
 """Admin: users, projects, who belongs to them, and their programs' credentials."""
 
-import zoneinfo
 from typing import Any
 
 from django import forms
@@ -17,6 +16,7 @@ from exports_portal.common.audit import actor_of
 from projects.actions import add_project, edit_project
 from projects.credentials import revoke_credential
 from projects.models import Credential, Membership, Project, User
+from projects.zones import zone_names
 
 admin.site.site_header = admin.site.site_title = "Exports Portal"
 admin.site.index_title = "Admin"
@@ -63,9 +63,7 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):
 
 
 class ProjectForm(forms.ModelForm):
-    timezone = forms.ChoiceField(
-        label="Time zone", choices=lambda: [(name, name) for name in sorted(zoneinfo.available_timezones())]
-    )
+    timezone = forms.ChoiceField(label="Time zone", choices=lambda: [(name, name) for name in zone_names()])
 
     class Meta:
         model = Project

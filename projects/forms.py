@@ -1,11 +1,10 @@
 """Forms of the project's own pages."""
 
-import zoneinfo
-
 from django import forms
 
 from exports_portal.common.forms import CardSelect
 from projects.models import Credential
+from projects.zones import zone_names
 
 KIND_HINTS = {
     Credential.Kind.PASSCODE: "for programs that send events",
@@ -13,15 +12,11 @@ KIND_HINTS = {
 }
 
 
-def _zones() -> list[tuple[str, str]]:
-    return [(name, name) for name in sorted(zoneinfo.available_timezones())]
-
-
 class ProjectForm(forms.Form):
     name = forms.CharField(label="Project name", required=False)
     timezone = forms.ChoiceField(
         label="Time zone",
-        choices=_zones,
+        choices=lambda: [(name, name) for name in zone_names()],
         help_text="Days and recurring exports start at 12:00 a.m. in this zone. Runs that exist keep their windows.",
     )
 

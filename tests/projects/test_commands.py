@@ -49,6 +49,7 @@ def test_without_json_the_same_is_printed_for_people():
         ("Chai", "Asia/Calcuta", "There is no time zone “Asia/Calcuta”. Use an IANA name such as Asia/Calcutta."),
         ("Chai", "", "There is no time zone “”."),
         ("Chai", "../../etc/passwd", "There is no time zone"),
+        ("Chai", "localtime", "There is no time zone"),
         ("", "UTC", "Enter a name for the project."),
         ("x" * 121, "UTC", "120 is the most"),
     ],
