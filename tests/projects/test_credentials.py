@@ -1,13 +1,14 @@
 """Passcodes and tokens: stored as a digest, shown once, revoked at once, one query to look up."""
 
 import hashlib
+from datetime import UTC, datetime
 
 import pytest
 from django.utils import timezone
 
 from exports_portal.common.errors import Invalid
 from exports_portal.common.models import AuditEntry
-from projects.actions import create_project
+from projects.actions import add_member, create_project
 from projects.credentials import (
     create_credential,
     project_for_passcode,
@@ -15,7 +16,7 @@ from projects.credentials import (
     revoke_credential,
 )
 from projects.models import Credential
-from tests.factories import TESTS, ProjectFactory, passcode_for, token_for
+from tests.factories import TESTS, ProjectFactory, UserFactory, passcode_for, token_for
 
 pytestmark = pytest.mark.django_db
 
@@ -35,6 +36,14 @@ def test_the_audit_log_holds_no_value():
     entries = str(list(AuditEntry.objects.values()))
     assert AuditEntry.objects.filter(action="credential.create", project_id=project.pk).count() == 2
     assert not any(value in entries for value in values)
+
+
+def test_what_is_made_bears_the_time_that_the_verb_was_given():
+    now = datetime(2026, 11, 1, tzinfo=UTC)
+    new = create_project(name="Chai", timezone="UTC", by=TESTS, now=now)
+    member = add_member(project=new.project, user=UserFactory(), role="viewer", by=TESTS, now=now)
+    made = [new.project, member, *new.project.credentials.all()]
+    assert {row.created_at for row in made} == {now}
 
 
 def test_passcodes_and_tokens_are_not_interchangeable():
