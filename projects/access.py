@@ -3,12 +3,13 @@
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404
 
 from projects.models import Membership, Project, Role, User
 
 
-def projects_of(user: Any) -> Any:
+def projects_of(user: Any) -> QuerySet[Project]:
     """The projects that a user may open, by name: a superuser's are all."""
     projects = Project.objects.order_by("name", "pk")
     return projects if user.is_superuser else projects.filter(memberships__user=user)
@@ -30,8 +31,10 @@ def role_in(user: User, project: Project) -> Role | None:
     return Role(role) if role else None
 
 
-def require_role(user: User, project: Project, *roles: Role) -> None:
-    """Raises PermissionDenied, with a sentence, unless the user has one of `roles` in the project."""
-    if role_in(user, project) not in roles:
-        names = " or ".join(role.label.lower() for role in roles)
+def require_role(user: User, project: Project, *roles: Role) -> Role:
+    """The user's role in the project. Raises PermissionDenied, with a sentence, unless it is one of `roles`."""
+    role = role_in(user, project)
+    if role is None or role not in roles:
+        names = " or ".join(allowed.label.lower() for allowed in roles)
         raise PermissionDenied(f"This needs the role {names} in {project.name}. Ask an admin of the project for it.")
+    return role

@@ -33,9 +33,8 @@ def project_page(*roles: Role) -> Callable[[View], View]:
         def page(request: ProjectRequest, account_id: str, **captured: Any) -> HttpResponse:
             project = access.project_for(request.user, account_id)
             request.project = project
-            if roles:
-                access.require_role(request.user, project, *roles)  # type: ignore[arg-type]
-            request.role = access.role_in(request.user, project)  # type: ignore[arg-type]
+            user: Any = request.user
+            request.role = access.require_role(user, project, *roles) if roles else access.role_in(user, project)
             with timezone.override(project.tz):
                 return view(request, project, **captured)
 
