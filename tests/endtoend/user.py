@@ -32,8 +32,9 @@ class User:
         for start in range(0, len(records), 1000):
             batch = {"d": records[start : start + 1000]}
             response = self.session.post(f"{self.portal.url}/1/upload", json=batch, headers=headers, timeout=30)
+            assert response.status_code == 200, response.text
             answer = response.json()
-            assert (response.status_code, answer["status"]) == (200, "success"), answer
+            assert answer["status"] == "success", answer
         return answer
 
     def api(self, method: str, path: str, *, expect: int, **body: Any) -> dict[str, Any]:
