@@ -1,6 +1,5 @@
 """Why a record is refused, with CleverTap's codes (CleverTap, API errors) and texts that say what to do."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +39,3 @@ def event_refusal(code: int, why: str) -> Refusal:
 def profile_refusal(code: int, why: str) -> Refusal:
     """In the words of CleverTap's profile errors."""
     return Refusal(code, f"Profile data is incorrect. {why}")
-
-
-def is_object(value: Any) -> bool:
-    return isinstance(value, Mapping)

@@ -5,16 +5,15 @@ import os
 import django
 from django.core.management import call_command
 
-PROJECT_NAME = "Kirana Mobile · Live"  # as load_demo names it
-
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exports_portal.settings")
     django.setup()
-    from projects.models import Project  # models are there only after the setup
+    from projects.actions import DEMO_PROJECT  # models are there only after the setup
+    from projects.models import Project
 
     call_command("load_demo")
-    for project in Project.objects.filter(name=PROJECT_NAME):
+    for project in Project.objects.filter(name=DEMO_PROJECT):
         call_command("load_demo_exports", project=project.account_id)
 
 

@@ -25,11 +25,11 @@ def main() -> None:
     sys.stdout.write(json.dumps({**first_login(), "database": database_identity()}) + "\n")
 
 
-def first_login() -> dict[str, str]:
-    """What `ensure_first_login --json` says: email and password."""
+def first_login() -> dict[str, str | None]:
+    """What `ensure_first_login --json` says: email and password, None once its owner has chosen another."""
     out = io.StringIO()
     call_command("ensure_first_login", json=True, stdout=out)
-    login: dict[str, str] = json.loads(out.getvalue())
+    login: dict[str, str | None] = json.loads(out.getvalue())
     return login
 
 

@@ -5,7 +5,6 @@ Every variable stands with a sentence in `.env.example`.
 
 import logging
 from datetime import timedelta
-from pathlib import Path
 
 from csp.constants import NONE, SELF
 from environs import Env
@@ -15,19 +14,16 @@ from exports_portal.logging import configure_structlog, logging_settings
 
 env = Env()
 
-BASE_DIR = Path(__file__).resolve().parent.parent
 PORTAL_DATA_DIR = runtime.data_dir()
 
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", "") or runtime.secret("django_secret_key")
 PORTAL_ENCRYPTION_KEYS = env.list("PORTAL_ENCRYPTION_KEYS", []) or [runtime.secret("encryption_key")]
-PORTAL_DEMO = runtime.is_demo()
 PORTAL_HTTPS = env.bool("PORTAL_HTTPS", default=False)
 PORTAL_LEASE_SECONDS = env.int("PORTAL_LEASE_SECONDS", default=15)
 PORTAL_MAX_SHARDS = env.int("PORTAL_MAX_SHARDS", default=4)
 PORTAL_VALUE_CHARACTERS = env.int("PORTAL_VALUE_CHARACTERS", default=512)
 PORTAL_ROWS_PER_SHARD = env.int("PORTAL_ROWS_PER_SHARD", default=200_000)
 PORTAL_METRICS_TOKEN = env.str("PORTAL_METRICS_TOKEN", "")
-LOG_FORMAT = runtime.log_format()
 
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
 ALLOWED_HOSTS = env.list("PORTAL_ALLOWED_HOSTS", ["127.0.0.1", "localhost"])
@@ -40,7 +36,6 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django.contrib.humanize",
     "django.contrib.postgres",
     "django.forms",
     "axes",
@@ -81,14 +76,13 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [runtime.BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "csp.context_processors.nonce",
                 "projects.context.shell",
             ],
         },
@@ -127,7 +121,7 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # served from where they lie: nothing to collect before the start
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [runtime.BASE_DIR / "static"]
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -160,11 +154,9 @@ CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "exports.tasks.tick", "schedule": 1.0, "options": {"queue": "tick", "expires": 5}},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BEAT_SCHEDULE_FILENAME = str(PORTAL_DATA_DIR / "beat-schedule")
 
 configure_structlog()
-LOGGING = logging_settings(log_format=LOG_FORMAT, level=env.str("LOG_LEVEL", "INFO"))
+LOGGING = logging_settings(log_format=runtime.log_format(), level=env.str("LOG_LEVEL", "INFO"))
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
 DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
@@ -204,5 +196,4 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
 }

@@ -15,7 +15,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 from types import FrameType
 
 import psycopg
@@ -290,7 +289,7 @@ def _celery(command: str, *options: str) -> list[str]:
 
 def main() -> int:
     """Exit code 0 after a stop by signal, 1 with one clear sentence when the portal could not start."""
-    os.chdir(Path(__file__).resolve().parent.parent)
+    os.chdir(runtime.BASE_DIR)
     os.environ["PYTHONUNBUFFERED"] = "1"
     try:
         os.environ["PORTAL_DATA_DIR"] = str(runtime.data_dir())

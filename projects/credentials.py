@@ -56,12 +56,6 @@ def project_for_passcode(account_id: str, passcode: str) -> Project | None:
     return credential.project if credential and credential.project.account_id == account_id else None
 
 
-def project_for_token(token: str) -> Project | None:
-    """The project that a token of the REST API names, or None."""
-    credential = credential_for_token(token)
-    return credential.project if credential else None
-
-
 def credential_for_token(token: str) -> Credential | None:
     """The credential behind a token of the REST API, its project loaded, or None."""
     return _live(Credential.Kind.API_TOKEN, token)

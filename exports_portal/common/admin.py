@@ -114,12 +114,11 @@ class AuditedAdmin(PortalAdmin):
             self.delete_model(request, obj)
 
     def _audit(self, request: HttpRequest, obj: Any, verb: str, **values: Any) -> None:
-        project_id = obj.pk if obj._meta.model_name == "project" else getattr(obj, "project_id", None)
         audit.record(
             action=f"{obj._meta.model_name}.{verb}",
             by=audit.actor_of(request.user),
             now=timezone.now(),
-            project_id=project_id,
+            project_id=getattr(obj, "project_id", None),
             target=obj,
             **values,
         )

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from projects.actions import DEMO_PROJECT, FIRST_LOGIN
-from projects.credentials import project_for_passcode, project_for_token
+from projects.credentials import credential_for_token, project_for_passcode
 from projects.models import Membership, Project, User
 from tests.factories import PASSWORD, ProjectFactory, UserFactory
 
@@ -35,7 +35,9 @@ def test_create_project_prints_what_opens_it():
     project = Project.objects.get(account_id=shown["account_id"])
     assert (project.name, project.timezone) == ("Chai & Co", "Asia/Kolkata")
     assert project_for_passcode(shown["account_id"], shown["passcode"]) == project
-    assert project_for_token(shown["api_token"]) == project
+    credential = credential_for_token(shown["api_token"])
+    assert credential is not None
+    assert credential.project == project
 
 
 def test_without_json_the_same_is_printed_for_people():

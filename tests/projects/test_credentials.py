@@ -11,8 +11,8 @@ from exports_portal.common.models import AuditEntry
 from projects.actions import add_member, create_project
 from projects.credentials import (
     create_credential,
+    credential_for_token,
     project_for_passcode,
-    project_for_token,
     revoke_credential,
 )
 from projects.models import Credential
@@ -49,7 +49,7 @@ def test_what_is_made_bears_the_time_that_the_verb_was_given():
 def test_passcodes_and_tokens_are_not_interchangeable():
     project = ProjectFactory()
     assert project_for_passcode(project.account_id, token_for(project)) is None
-    assert project_for_token(passcode_for(project)) is None
+    assert credential_for_token(passcode_for(project)) is None
 
 
 def test_a_passcode_opens_its_own_account_only():
@@ -61,7 +61,7 @@ def test_a_passcode_opens_its_own_account_only():
 
 @pytest.mark.parametrize("value", ["", "x", "\ud800", "é", "x" * 100_000])
 def test_nonsense_opens_nothing(value):
-    assert project_for_token(value) is None
+    assert credential_for_token(value) is None
     assert project_for_passcode("TST-000-0000", value) is None
 
 
@@ -71,7 +71,7 @@ def test_looking_up_takes_one_query(django_assert_num_queries):
     with django_assert_num_queries(1):
         project_for_passcode(project.account_id, passcode)
     with django_assert_num_queries(1):
-        project_for_token(token)
+        credential_for_token(token)
 
 
 def test_what_is_revoked_opens_nothing_and_revoking_twice_is_harmless():
@@ -80,7 +80,7 @@ def test_what_is_revoked_opens_nothing_and_revoking_twice_is_harmless():
     credential = Credential.objects.get()
     for _ in range(2):
         revoke_credential(credential=credential, by=TESTS, now=timezone.now())
-    assert project_for_token(token) is None
+    assert credential_for_token(token) is None
     assert AuditEntry.objects.filter(action="credential.revoke").count() == 1
 
 
