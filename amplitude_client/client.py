@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import orjson
 import requests
 import urllib3
-from requests.utils import get_environ_proxies
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
 
 from amplitude_client.answer import Answer, NetworkError, NetworkFault
 from amplitude_client.residency import BATCH_PATH
@@ -58,6 +58,11 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+def ca_bundle() -> str:
+    """The file or folder of the authorities to trust: the environment's, else the file that requests brings."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
+
+
 def new_session(base_url: str) -> requests.Session:
     """A session with pooled keep-alive connections.
 
@@ -66,9 +71,9 @@ def new_session(base_url: str) -> requests.Session:
     """
     session = requests.Session()
     session.trust_env = False
+    session.verify = ca_bundle()
     if not is_loopback(base_url):
         session.proxies.update(get_environ_proxies(base_url))
-        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
     return session
 
 

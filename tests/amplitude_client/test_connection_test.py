@@ -1,6 +1,15 @@
 """Test connection: which step fails, what it says, and that nothing is recorded."""
 
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from pytest_httpserver import HTTPServer
 
 from amplitude_client import Residency, is_ok, test_connection
 from tests.amplitude_client.wires import KEY, RawServer, http
@@ -75,6 +84,34 @@ def test_a_connection_that_cannot_be_secured(url):
         address = url or server.url.replace("http:", "https:")
         steps = test_connection(KEY, Residency.EUROPE, {Residency.EUROPE: address})
     assert outcomes(steps) == {"Address": "passed", "Secure connection": "failed", "API key": "skipped"}
+
+
+def test_an_authority_of_ones_own_is_trusted_by_each_step_alike(tmp_path, monkeypatch):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate := self_signed(tmp_path / "authority.pem"))
+    with HTTPServer("127.0.0.1", ssl_context=tls) as server:
+        server.expect_request("/batch").respond_with_json({"code": 200, "events_ingested": 0})
+        overrides = {Residency.EUROPE: server.url_for("").rstrip("/")}
+        assert outcomes(test_connection(KEY, Residency.EUROPE, overrides))["Secure connection"] == "failed"
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        steps = outcomes(test_connection(KEY, Residency.EUROPE, overrides))
+    assert steps == {"Address": "passed", "Secure connection": "passed", "API key": "passed"}
+
+
+def self_signed(path):
+    """A certificate for 127.0.0.1 that is its own authority, and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    start = datetime.now(UTC) - timedelta(days=1)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(start).not_valid_after(start + timedelta(days=7))
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    builder = builder.add_extension(address, critical=False)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    certificate = builder.sign(key, hashes.SHA256()).public_bytes(pem)
+    path.write_bytes(certificate + key.private_bytes(pem, form, serialization.NoEncryption()))
+    return path
 
 
 def test_nobody_listens():
