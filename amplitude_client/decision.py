@@ -20,6 +20,7 @@ Ids = Sequence[tuple[str | None, str | None]]
 # up to this bound, so that an odd value cannot park an integration.
 THROTTLE_SECONDS = named.THROTTLE_SECONDS
 LONGEST_RETRY_AFTER = 300.0
+SHOWN_TEXT = 300
 
 
 class Outcome(StrEnum):
@@ -81,7 +82,7 @@ def decide(answer: Answer, *, batch_size: int, ids: Ids, api_key: str) -> Decisi
         decision = _unanswered(answer, batch_size)
     else:
         data = answer.json()
-        text = mask(named.server_text(answer.body, data), api_key)
+        text = mask(named.server_text(answer.body, data), api_key)[:SHOWN_TEXT]  # cut first, half a key would pass
         decision = _read(_Question(answer, answer.status, data or {}, text, batch_size, ids))
     if batch_size == 0 and decision.outcome in (Outcome.SPLIT, Outcome.TOO_LARGE):
         decision = _wall(decision)

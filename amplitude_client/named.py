@@ -11,7 +11,6 @@ from amplitude_client.text import clean_text
 THROTTLE_SECONDS = 15.0
 # The daily quota is a rolling 24 hours in steps of one hour (Amplitude, Batch).
 QUOTA_SECONDS = 3_600.0
-_SHOWN_TEXT = 300
 
 _MAPS: Mapping[str, tuple[str, str, str]] = {
     "events_with_missing_fields": (
@@ -73,12 +72,12 @@ def is_number(value: object, number: int) -> bool:
 
 
 def server_text(body: bytes, data: Mapping[str, Any] | None) -> str:
-    """Amplitude's own words on one short line: its `error`, else the text of what may be an HTML page."""
+    """Amplitude's own words on one line, however long: its `error`, else the text of what may be an HTML page."""
     said = (data or {}).get("error")
     text = said if isinstance(said, str) else re.sub(r"<[^>]*>", " ", body[:4_000].decode(errors="replace"))
     if data is not None and not isinstance(said, str):
         text = ""
-    return " ".join(clean_text(text).split())[:_SHOWN_TEXT]
+    return " ".join(clean_text(text).split())
 
 
 def _refused(data: Mapping[str, Any], batch_size: int) -> tuple[dict[int, Problem], bool]:

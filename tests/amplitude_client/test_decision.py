@@ -92,6 +92,13 @@ def test_an_echoed_key_never_reaches_a_message(status):
     assert KEY not in repr(judge(status, f"<p>{KEY}</p>".encode()))
 
 
+def test_half_a_key_at_the_end_of_a_long_answer_is_masked_too():
+    for place in range(300 - len(KEY), 300):
+        answer = Answer(500 if place % 2 else 400, b'{"code":400,"error":"%b"}' % (b"x" * place + KEY.encode()))
+        message = decide(answer, batch_size=1, ids=[("user-1", None)], api_key=KEY).message
+        assert KEY[:4] not in message
+
+
 def test_masking_needs_no_known_key():
     assert mask("Invalid API key: 0123abc", "") == "Invalid API key: ••••"
     assert mask(f"key {KEY}!", f" {KEY}\n") == "key ••••!"
