@@ -17,6 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from events import positions
 from exports.models import Export, Run, Shard
 from exports.models.export import COUNTS
 from exports_portal.common import heartbeat
@@ -96,16 +97,27 @@ def check_workers() -> Iterator[str]:
         yield from (f"No sign of life from {name}." for name in missing)
 
 
-CHECKS: tuple[Callable[[], Iterator[str]], ...] = (check_database, check_workers)
+def check_log() -> Iterator[str]:
+    """The log's positions belong to this cluster. What `check_database` says is not said twice."""
+    try:
+        positions.horizon()
+    except positions.RestoredDump as error:
+        yield str(error)
+    except DatabaseError:
+        return
+
+
+CHECKS: tuple[Callable[[], Iterator[str]], ...] = (check_database, check_log, check_workers)
 
 
 class PortalCollector(Collector):
     """Reads the numbers from the database at the moment of the scrape, so every web process tells the same."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        reasons = [reason for check in CHECKS for reason in check()]
+        unreadable = list(check_database())
+        reasons = [*unreadable, *check_log(), *check_workers()]
         yield GaugeMetricFamily("portal_ready", "1 when /ready answers 200.", value=0 if reasons else 1)
-        if any("database" in reason for reason in reasons):
+        if unreadable:
             return
         yield _by_status("portal_exports", "Exports by status.", Export)
         yield _by_status("portal_runs", "Runs by status.", Run)

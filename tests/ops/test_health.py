@@ -3,6 +3,7 @@
 import pytest
 from django.test import Client
 
+from events.models import LogBase
 from exports_portal.common import heartbeat
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +42,13 @@ def test_ready_says_that_redis_is_away(client: Client, settings) -> None:
     settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
     answer = client.get("/ready")
     assert (answer.status_code, answer.json()["reasons"]) == (503, ["Redis does not answer."])
+
+
+def test_ready_says_that_a_dump_was_restored(client: Client, everything_alive: None) -> None:
+    LogBase.objects.update(system_identifier=7)
+    answer = client.get("/ready")
+    assert answer.status_code == 503
+    assert "Run: manage.py rebase_positions" in answer.json()["reasons"][0]
 
 
 def test_metrics_count_exports_runs_and_records(client: Client, everything_alive: None) -> None:
