@@ -1,9 +1,11 @@
 """One slice of one shard: claim, drain what was held, then read, send, settle, until time is up or all is read."""
 
+import gc
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import chain
 from time import monotonic
 from typing import Any
@@ -25,14 +27,12 @@ from partners.contract import Outcome, Sender, Verdict
 
 log = structlog.get_logger("exports.delivery")
 
-# The sender waits for the interpreter behind the encoding thread after each answer; Python's default of 5 ms adds up.
-SWITCH_SECONDS = 0.0005
 SLICE_SECONDS = 5.0  # then the shard goes back: others get a turn, and a warm shutdown is short
 
 
 def work(shard_id: int) -> None:
     """Deliver a slice of the shard; harmless when it is not free. Rings again when there is more to do."""
-    sys.setswitchinterval(SWITCH_SECONDS)
+    tune_interpreter()
     lease = claim(shard_id)
     if lease is None:
         return
@@ -49,6 +49,19 @@ def work(shard_id: int) -> None:
             log.warning("lease.lost")
             return
         slice_.finish(wait)
+
+
+@cache
+def tune_interpreter() -> None:
+    """Once per process: fewer garbage collections, and threads that take turns sooner.
+
+    A page is thousands of tuples at a time without a cycle among them; with Python's defaults looking for one costs
+    a third of delivery (measured: 8.5 against 5.9 CPU seconds per million events). And the sender waits for the
+    interpreter behind the encoding thread after each answer, where the default of 5 ms adds up.
+    """
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
+    sys.setswitchinterval(0.002)
 
 
 def queue_of(export: Export) -> str:
