@@ -137,6 +137,9 @@ class Nursery:
         if child.process.stdout and not child.process.stdout.closed:
             self._read(child)
             self._forget_output(child)
+        if child.partial:  # last words without a line break; they must not begin the next process's first line
+            self._say(child, child.partial.decode(errors="replace"))
+            child.partial = b""
         child.process = None
 
 
