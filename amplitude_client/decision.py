@@ -4,7 +4,7 @@ Sources: Amplitude, HTTP V2 and Batch Event Upload, and what users of both have 
 reading is chosen that can lose nothing, and a comment says so.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -12,13 +12,11 @@ from typing import Any
 from amplitude_client import named
 from amplitude_client.answer import Answer, NetworkFault
 from amplitude_client.masking import mask
+from amplitude_client.named import THROTTLE_SECONDS, Ids
 from amplitude_client.problems import Problem
 
-Ids = Sequence[tuple[str | None, str | None]]
-
-# Amplitude, Batch: wait about 15 seconds after a 429. Nothing documents Retry-After; when it comes it is honoured
-# up to this bound, so that an odd value cannot park an integration.
-THROTTLE_SECONDS = named.THROTTLE_SECONDS
+# Nothing documents Retry-After; when it comes it is honoured up to this bound, so that an odd value cannot park an
+# integration.
 LONGEST_RETRY_AFTER = 300.0
 SHOWN_TEXT = 300
 

@@ -8,6 +8,7 @@ from typing import Any
 from amplitude_client.problems import Problem
 from amplitude_client.text import clean_text
 
+# Amplitude, Batch: wait about 15 seconds after a 429.
 THROTTLE_SECONDS = 15.0
 # The daily quota is a rolling 24 hours in steps of one hour (Amplitude, Batch).
 QUOTA_SECONDS = 3_600.0
@@ -44,6 +45,8 @@ _NAMED_IDS: tuple[tuple[str, int, float], ...] = (
     ("exceeded_daily_quota_devices", _DEVICE, QUOTA_SECONDS),
 )
 _Key = tuple[int, str]
+Pair = tuple[str | None, str | None]
+Ids = Sequence[Pair]  # (user_id, device_id) of each event, as sent
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Found:
     unmatched: float | None = None
 
 
-def read(data: Mapping[str, Any], *, batch_size: int, ids: Sequence[tuple[str | None, str | None]]) -> Found:
+def read(data: Mapping[str, Any], *, batch_size: int, ids: Ids) -> Found:
     """Everything that the body names. An event that is refused is not held as well."""
     rejected, maybe_more = _refused(data, batch_size)
     rejected = {**_silenced(data, batch_size, ids), **rejected}
@@ -110,13 +113,11 @@ def _names(value: object) -> list[str]:
     return [name for name in value if isinstance(name, str)] if isinstance(value, dict | list) else []
 
 
-def _keys(ids: tuple[str | None, str | None]) -> list[_Key]:
+def _keys(ids: Pair) -> list[_Key]:
     return [(kind, value) for kind, value in enumerate(ids) if value is not None]
 
 
-def _silenced(
-    data: Mapping[str, Any], batch_size: int, ids: Sequence[tuple[str | None, str | None]]
-) -> dict[int, Problem]:
+def _silenced(data: Mapping[str, Any], batch_size: int, ids: Ids) -> dict[int, Problem]:
     """All events of a silenced id, and the indexes listed: the list may stop early."""
     keys = {(_DEVICE, name) for name in _names(data.get("silenced_devices"))}
     keys |= {(_USER, name) for name in _names(data.get("silenced_users"))}
@@ -124,9 +125,7 @@ def _silenced(
     return dict.fromkeys(sorted(named.union(_indexes(data.get("silenced_events"), batch_size))), _SILENCED)
 
 
-def _held(
-    data: Mapping[str, Any], batch_size: int, ids: Sequence[tuple[str | None, str | None]]
-) -> tuple[dict[int, float], float | None]:
+def _held(data: Mapping[str, Any], batch_size: int, ids: Ids) -> tuple[dict[int, float], float | None]:
     waits: dict[_Key, float] = {}
     for name, kind, seconds in _NAMED_IDS:
         for value in _names(data.get(name)):
@@ -139,9 +138,7 @@ def _held(
     return held, named if not held else None
 
 
-def _queue(
-    waits: dict[_Key, float], listed: set[int], ids: Sequence[tuple[str | None, str | None]]
-) -> dict[int, float]:
+def _queue(waits: dict[_Key, float], listed: set[int], ids: Ids) -> dict[int, float]:
     """Hold what is named, and behind each held event the later ones that share an id with it: order stays."""
     matched = any(key in waits for pair in ids for key in _keys(pair))
     # Ids that we cannot match (Amplitude makes up a device_id where none was sent) belong to the listed events then.

