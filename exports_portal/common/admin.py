@@ -102,7 +102,7 @@ class AuditedAdmin(PortalAdmin):
         names = [name for name in names if name not in NEVER_IN_AUDIT and hasattr(obj, name)]
         before = {name: _plain(form.initial.get(name)) for name in names} if change else {}
         super().save_model(request, obj, form, change)
-        after = {name: _plain(getattr(obj, name)) for name in names if not _is_many(obj, name)}
+        after = {name: _plain(form.cleaned_data.get(name)) for name in names}
         self._audit(request, obj, "edit" if change else "create", before=before, after=after)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
@@ -124,11 +124,9 @@ class AuditedAdmin(PortalAdmin):
         )
 
 
-def _is_many(obj: Any, name: str) -> bool:
-    return bool(obj._meta.get_field(name).many_to_many)
-
-
 def _plain(value: Any) -> Any:
+    if isinstance(value, (list, QuerySet)):  # a user's groups and rights, saved after the user
+        return sorted(map(str, value))
     return value if value is None or isinstance(value, (bool, int, str)) else str(value)
 
 

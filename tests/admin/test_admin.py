@@ -5,6 +5,7 @@ import uuid
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.urls import reverse
 from django.utils import timezone
 
@@ -224,6 +225,14 @@ def test_members_change_by_hand_with_an_audit_entry_each(root, db):
     assert [entry.action for entry in entries] == ["membership.edit", "membership.delete"]
     assert (entries[0].before, entries[0].after) == ({"role": "viewer"}, {"role": "marketer"})
     assert not Membership.objects.exists()
+
+
+def test_the_rights_that_a_user_gets_stand_in_the_audit_log(root, db):
+    user, group = UserFactory(), Group.objects.create(name="Operators")
+    body = {"email": user.email, "items_per_page": 20, "is_active": "on", "groups": [group.pk]}
+    assert root.post(address(User, "change", user.pk), body).status_code == 302
+    entry = AuditEntry.objects.get(action="user.edit", target_id=user.pk)
+    assert (entry.before["groups"], entry.after["groups"]) == ([], ["Operators"])
 
 
 def test_a_project_cannot_be_deleted(root, db):
