@@ -4,6 +4,7 @@ import csv
 import gzip
 import re
 import zlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +37,7 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """The file's text, and the file itself, whose tell() shows how far reading has come. Raises BadFile."""
     try:
         with path.open("rb") as file:
-            yield (gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file), file  # type: ignore[misc]
+            yield (gzip.GzipFile(fileobj=file) if path.suffix.lower() == ".gz" else file), file  # type: ignore[misc]
     except FileNotFoundError:
         raise BadFile(f"There is no file {path}.") from None
     except (EOFError, zlib.error, OSError) as error:
@@ -45,7 +46,7 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
 
 def read_lines(path: Path, text: IO[bytes]) -> Iterator[Line]:
     """Each record of the file with its line number; CSV when the name ends in .csv or .csv.gz, else JSON Lines."""
-    return _csv_lines(text) if path.name.removesuffix(".gz").endswith(".csv") else _json_lines(text)
+    return _csv_lines(text) if path.name.lower().removesuffix(".gz").endswith(".csv") else _json_lines(text)
 
 
 def _json_lines(text: IO[bytes]) -> Iterator[Line]:
@@ -75,23 +76,74 @@ def _record(raw: bytes) -> Any:
         return Refusal(STRUCTURE, f"The line is {error}.")
 
 
+class _Physical:
+    """A file's lines for the CSV reader, with a way to give back what a quote that is never closed has swallowed."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._back: deque[str] = deque()
+        self._taken: list[str] = []
+        self.number = 0  # of the line taken last
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._back.popleft() if self._back else next(self._lines)
+        self._taken.append(line)
+        self.number += 1
+        return line
+
+    def begin(self) -> int:
+        """A record begins; the number of its first line."""
+        self._taken.clear()
+        return self.number + 1
+
+    def keep_first(self) -> None:
+        """Only the record's first line is bad: the lines after it are read again, each on its own."""
+        rest = self._taken[1:]
+        self._back.extendleft(reversed(rest))
+        self.number -= len(rest)
+
+
 def _csv_lines(text: IO[bytes]) -> Iterator[Line]:
     # Not TextIOWrapper: it would read ahead, and an error in gzip would come before the lines in front of it.
-    decoded = (raw.decode("utf-8", "surrogateescape") for _, raw in _raw_lines(text))
-    rows = csv.reader(decoded)
-    header = [name.strip().removeprefix("\ufeff") for name in next(rows, [])]
-    _check_header(header)
+    lines = _Physical(raw.decode("utf-8", "surrogateescape") for _, raw in _raw_lines(text))
+    rows = csv.reader(lines, strict=True)  # else a quote left open in the last column takes the rest of the file along
+    header = _header(rows)
     while True:
-        number = rows.line_num + 1
-        try:
-            row = next(rows)
-        except StopIteration:
+        number = lines.begin()
+        record, raw = _next_record(rows, header)
+        if record is None:
             return
-        except csv.Error as error:
-            yield Line(number, Refusal(STRUCTURE, f"The line is not valid CSV: {error}."), b"")
-            continue
-        if row:
-            yield Line(number, _row_record(header, row), "\x1f".join(row).encode("utf-8", "surrogateescape"))
+        if isinstance(record, Refusal):
+            lines.keep_first()
+        if raw or isinstance(record, Refusal):
+            yield Line(number, record, raw)
+
+
+def _header(rows: Iterator[list[str]]) -> list[str]:
+    try:
+        header = [name.strip().removeprefix("\ufeff") for name in next(rows, [])]
+    except csv.Error as error:
+        raise BadFile(
+            f"The header is not valid CSV ({error}). Save the file as comma-separated UTF-8 text, one record a line."
+        ) from None
+    _check_header(header)
+    return header
+
+
+def _next_record(rows: Iterator[list[str]], header: Sequence[str]) -> tuple[Any, bytes]:
+    """(record or Refusal, what tells it apart); (None, b"") at the end, and an empty record for an empty line."""
+    try:
+        row = next(rows)
+    except StopIteration:
+        return None, b""
+    except csv.Error as error:
+        return Refusal(STRUCTURE, f"The line is not valid CSV: {error}."), b""
+    if not row:
+        return {}, b""
+    return _row_record(header, row), "\x1f".join(row).encode("utf-8", "surrogateescape")
 
 
 def _check_header(header: Sequence[str]) -> None:

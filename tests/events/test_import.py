@@ -166,6 +166,34 @@ def test_a_wrong_header_is_named_and_nothing_is_imported(
     assert not Event.objects.exists()
 
 
+def test_a_quote_left_open_costs_its_own_line_only(project: Project, write: Write) -> None:
+    """Even in the last column, where the rest of the file would make one long, valid cell."""
+    path = write(
+        "events.csv",
+        "identity,evtName,evtData.note",
+        'asha,"Viewed,note',
+        "ravi,Viewed,fine",
+        'meera,Viewed,"two\nlines"',
+        'asha,Viewed,"open',
+        "ravi,Viewed,last",
+    )
+    status, summary, _ = run(path, project)
+    assert status == 1
+    assert [bad["line"] for bad in summary["errors"]] == [2, 6]
+    assert properties(project) == [{"note": "fine"}, {"note": "two\nlines"}, {"note": "last"}]
+
+
+def test_a_header_that_is_no_csv_is_named(project: Project, write: Write) -> None:
+    with pytest.raises(CommandError, match="The header is not valid CSV"):
+        run(write("events.csv", "identity,evtName\rasha,Viewed\r"), project)
+    assert not stored(project)
+
+
+def test_a_name_ending_in_capitals_tells_the_format_too(project: Project, write: Write) -> None:
+    status, summary, errors = run(write("EVENTS.CSV", "identity,evtName", "asha,Viewed"), project)
+    assert (status, summary["processed"], errors) == (0, 1, "")
+
+
 def test_a_line_without_end_is_refused_without_filling_memory(project: Project, write: Write) -> None:
     path = write("events.jsonl", event(), b"x" * (3 * LINE_BYTES), event())
     status, summary, _ = run(path, project)
