@@ -41,14 +41,12 @@ def read_records(request: HttpRequest) -> list[Any]:
 
 def _plain_body(request: HttpRequest) -> bytes:
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    try:
-        body = request.body
-    except RequestDataTooBig:
-        raise _too_large(limit) from None
-    except UnreadablePostError:
-        raise BadBody(400, "The connection ended before the whole body was here. Nothing was stored.") from None
-    if request.headers.get("Content-Encoding", "").lower() != "gzip":
+    body = _sent_body(request, limit)
+    encoding = request.headers.get("Content-Encoding", "").lower()
+    if encoding in ("", "identity"):
         return body
+    if encoding != "gzip":
+        raise BadBody(415, f"The Content-Encoding “{encoding}” is not read here. Send gzip or plain JSON.")
     unpacker = zlib.decompressobj(GZIP_WINDOW)
     try:
         plain = unpacker.decompress(body, limit)
@@ -59,6 +57,25 @@ def _plain_body(request: HttpRequest) -> bytes:
     if not unpacker.eof:
         raise BadBody(400, "The gzip body is cut off. Nothing was stored.")
     return plain
+
+
+def _sent_body(request: HttpRequest, limit: int) -> bytes:
+    try:
+        if not request.META.get("CONTENT_LENGTH") and request.META.get("wsgi.input_terminated"):
+            return _chunked_body(request, limit)
+        return request.body
+    except RequestDataTooBig:
+        raise _too_large(limit) from None
+    except (UnreadablePostError, OSError):
+        raise BadBody(400, "The connection ended before the whole body was here. Nothing was stored.") from None
+
+
+def _chunked_body(request: HttpRequest, limit: int) -> bytes:
+    """A body of unknown length (Transfer-Encoding: chunked). Django takes it for empty; the server knows its end."""
+    body: bytes = request.META["wsgi.input"].read(limit + 1)
+    if len(body) > limit:
+        raise RequestDataTooBig
+    return body
 
 
 def _too_large(limit: int) -> BadBody:

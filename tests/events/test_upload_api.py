@@ -1,6 +1,7 @@
 """POST /1/upload over HTTP: the answers that CleverTap's clients know, and every kind of bad input."""
 
 import gzip
+import io
 import json
 from typing import Any
 
@@ -167,6 +168,30 @@ def test_a_body_that_is_too_large_is_413(headers: dict[str, str], settings: Any)
     answer = send(headers, b" " * (2**20 + 1))
     assert answer.status_code == 413
     assert "larger than 1 MB" in answer.json()["error"]
+
+
+def send_in_chunks(headers: dict[str, str], body: bytes) -> Any:
+    """As gunicorn hands on a request with Transfer-Encoding: chunked: no length, and an input that ends by itself."""
+    environ: dict[str, Any] = {"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True}
+    return Client().generic("POST", URL, headers={**headers, "Transfer-Encoding": "chunked"}, **environ)
+
+
+def test_a_body_in_chunks_is_read(project: Project, headers: dict[str, str]) -> None:
+    answer = send_in_chunks(headers, json.dumps({"d": [event()]}).encode())
+    assert answer.json() == {"status": "success", "processed": 1, "unprocessed": []}
+    assert len(stored(project)) == 1
+
+
+def test_a_body_in_chunks_that_is_too_large_is_413(headers: dict[str, str], settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 2**20
+    assert send_in_chunks(headers, b" " * (2**20 + 1)).status_code == 413
+    assert not Event.objects.exists()
+
+
+def test_a_compression_that_is_not_read_here_is_named(headers: dict[str, str]) -> None:
+    answer = send(headers, {"d": [event()]}, **{"Content-Encoding": "br"})
+    assert answer.status_code == 415
+    assert answer.json()["error"] == "The Content-Encoding “br” is not read here. Send gzip or plain JSON."
 
 
 def test_gzip_bodies_are_read(project: Project, headers: dict[str, str]) -> None:
