@@ -28,7 +28,7 @@ def create_integration(
     """Integrate a partner. `values` are the adapter's fields by name; missing ones take their default."""
     adapter = _adapter(partner)
     values = _with_defaults(adapter, values)
-    nickname = nickname.strip()
+    nickname = " ".join(nickname.split())
     _check(adapter, values, _nickname_errors(project, nickname, except_for=None))
     integration = Integration(project=project, partner=partner, created_at=now, created_by_id=by.id)
     _apply(integration, adapter, nickname, values, now=now)
@@ -57,7 +57,7 @@ def edit_integration(
     adapter = integration.adapter
     kept = {**integration.settings, **integration.secrets}
     values = {spec.name: values.get(spec.name) or kept.get(spec.name, spec.default) for spec in adapter.fields}
-    nickname = nickname.strip()
+    nickname = " ".join(nickname.split())
     _check(adapter, values, _nickname_errors(integration.project, nickname, except_for=integration))
     before = {"nickname": integration.nickname, "key": f"••••{integration.key_hint}", **integration.settings}
     _apply(integration, adapter, nickname, values, now=now)
@@ -207,11 +207,16 @@ def _split(adapter: Adapter, values: Mapping[str, str]) -> tuple[dict[str, str],
     return settings, {name: value for name, value in values.items() if name in secret}
 
 
+def _hint(key: str) -> str:
+    """The last characters of the key, four at most and never more than a quarter of it: a short key stays a secret."""
+    return key[-min(4, len(key) // 4) :] if len(key) >= 4 else ""
+
+
 def _apply(
     integration: Integration, adapter: Adapter, nickname: str, values: Mapping[str, str], *, now: datetime
 ) -> None:
     integration.nickname = nickname
     integration.settings, integration.secrets = _split(adapter, values)
-    integration.key_hint = next(iter(integration.secrets.values()), "")[-4:]
+    integration.key_hint = _hint(next(iter(integration.secrets.values()), ""))
     integration.updated_at = now
     integration.save()

@@ -42,6 +42,15 @@ def test_creating_takes_the_defaults_and_never_answers_the_key(api, project):
     assert Integration.objects.get(pk=body["id"]).secrets == {"api_key": API_KEY}
 
 
+@pytest.mark.parametrize(("key", "hint"), [("key", ""), ("secret", "t"), ("0123456789abcdef", "cdef")])
+def test_the_hint_never_gives_a_short_key_away(api, key, hint):
+    assert api.post(ADDRESS, {**BODY, "api_key": key}).json()["key_hint"] == hint
+
+
+def test_a_nickname_is_one_line(api):
+    assert api.post(ADDRESS, {**BODY, "nickname": " Shop\n\tEurope "}).json()["nickname"] == "Shop Europe"
+
+
 def test_no_answer_holds_the_key(api):
     pk = api.post(ADDRESS, BODY).json()["id"]
     answers = [
