@@ -13,11 +13,15 @@ import django
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from environs.exceptions import EnvValidationError
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exports_portal.settings")
-    django.setup()
+    try:
+        django.setup()
+    except EnvValidationError as error:
+        sys.exit(f"{error} Mend it, or unset it.")
     call_command("check")
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):

@@ -155,6 +155,27 @@ def email(url: str) -> dict[str, Any]:
     }
 
 
+def amplitude_url(name: str, url: str) -> str:
+    """An AMPLITUDE_*_URL as it may be used; SystemExit when it is no address, before a delivery finds out."""
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query):
+        raise SystemExit(f"{name} must be an address without a path, such as https://api2.amplitude.com, not {url}.")
+    return url.rstrip("/")
+
+
+def encryption_keys(given: list[str]) -> list[str]:
+    """PORTAL_ENCRYPTION_KEYS, else this folder's own key; SystemExit when one is no key. Never tells a key."""
+    try:
+        for key in given:
+            Fernet(key)
+    except ValueError:
+        raise SystemExit(
+            "PORTAL_ENCRYPTION_KEYS holds something that is no key: each is 32 bytes in URL-safe base64. Make one: "
+            "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+        ) from None
+    return given or [secret("encryption_key")]
+
+
 def redis_url() -> str:
     """REDIS_URL, else the running portal's."""
     return os.environ.get("REDIS_URL") or addresses().get("redis_url", "redis://127.0.0.1:1/0")

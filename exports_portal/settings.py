@@ -17,7 +17,7 @@ env = Env()
 PORTAL_DATA_DIR = runtime.data_dir()
 
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", "") or runtime.secret("django_secret_key")
-PORTAL_ENCRYPTION_KEYS = env.list("PORTAL_ENCRYPTION_KEYS", []) or [runtime.secret("encryption_key")]
+PORTAL_ENCRYPTION_KEYS = runtime.encryption_keys(env.list("PORTAL_ENCRYPTION_KEYS", []))
 PORTAL_HTTPS = env.bool("PORTAL_HTTPS", default=False)
 PORTAL_LEASE_SECONDS = env.int("PORTAL_LEASE_SECONDS", default=15)
 PORTAL_MAX_SHARDS = env.int("PORTAL_MAX_SHARDS", default=4)
@@ -169,8 +169,8 @@ DJANGO_STRUCTLOG_CELERY_TASK_NOTICE_LOG_LEVEL = logging.DEBUG
 globals().update(runtime.email(env.str("EMAIL_URL", "")))
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("PORTAL_EMAIL_FROM", "portal@localhost")
 
-AMPLITUDE_STANDARD_URL = env.str("AMPLITUDE_STANDARD_URL", "")
-AMPLITUDE_EU_URL = env.str("AMPLITUDE_EU_URL", "")
+AMPLITUDE_STANDARD_URL = runtime.amplitude_url("AMPLITUDE_STANDARD_URL", env.str("AMPLITUDE_STANDARD_URL", ""))
+AMPLITUDE_EU_URL = runtime.amplitude_url("AMPLITUDE_EU_URL", env.str("AMPLITUDE_EU_URL", ""))
 # The supervisor's sandbox, unless an address is given: then nothing may go anywhere else by accident.
 PORTAL_SANDBOX = not (AMPLITUDE_STANDARD_URL or AMPLITUDE_EU_URL) and "sandbox_eu_url" in runtime.addresses()
 if PORTAL_SANDBOX:

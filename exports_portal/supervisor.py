@@ -240,7 +240,7 @@ class Supervisor:
 
 
 ONCE_FAILED = {
-    "prepare": "The database could not be prepared (migrations, first login).",
+    "prepare": "The portal could not be prepared (settings, migrations, first login).",
     "demo": "The demo data could not be loaded. PORTAL_DEMO=0 starts the portal without it.",
 }
 
@@ -271,6 +271,15 @@ def check_redis(url: str) -> None:
         raise ServerError(f"REDIS_URL does not lead to a Redis: {error}. Mend it, or unset it.") from None
 
 
+def _data_dir() -> str:
+    try:
+        return str(runtime.data_dir())
+    except OSError as error:
+        raise ServerError(
+            f"The data folder cannot be made: {error.filename}: {error.strerror}. Choose another with PORTAL_DATA_DIR."
+        ) from None
+
+
 def _port() -> int:
     text = os.environ.get("PORT") or "8000"
     if not text.isdigit() or not 0 < int(text) < 65536:
@@ -292,7 +301,7 @@ def main() -> int:
     os.chdir(runtime.BASE_DIR)
     os.environ["PYTHONUNBUFFERED"] = "1"
     try:
-        os.environ["PORTAL_DATA_DIR"] = str(runtime.data_dir())
+        os.environ["PORTAL_DATA_DIR"] = _data_dir()
         Supervisor().run()
     except (ServerError, runtime.FolderLocked) as error:
         say(f"Could not start. {error}")
