@@ -256,10 +256,14 @@ def _reader() -> Iterator[Any]:
         cursor: psycopg.Cursor[tuple[Any, ...]] = psycopg.Cursor(raw)
 
         def run(query: LiteralString, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-            with raw.pipeline():
-                raw.execute("SET enable_sort = off")
-                cursor.execute(query, values, binary=True)
-                raw.execute("RESET enable_sort")
+            try:
+                with raw.pipeline():
+                    raw.execute("SET enable_sort = off")
+                    cursor.execute(query, values, binary=True)
+                    raw.execute("RESET enable_sort")
+            except psycopg.Error:
+                connection.close()  # it may still have the setting
+                raise
             return cursor.fetchall()
 
         yield run

@@ -2,11 +2,12 @@
 
 from celery import shared_task
 
-from events import rollup
+from events import positions, rollup
 
 SECONDS = 2.0  # then the worker's turn ends; the next tick rings again
 
 
 @shared_task(name="events.tasks.roll_up", expires=10)
 def roll_up() -> None:
-    rollup.roll_up_all(seconds=SECONDS)
+    if not positions.is_restored_dump():  # /ready says so, and what to do
+        rollup.roll_up_all(seconds=SECONDS)

@@ -11,12 +11,13 @@ from django.db import transaction
 
 from events import positions
 from exports import lifecycle, runs, schedule
-from exports.models import Export, Frequency, Run, Shard
+from exports.models import Export, Frequency, Run, Shard, Status
 from exports.spec import ExportSpec, check, cleaned, spec_of
 from exports_portal.common import audit, bells
 from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Invalid, Refused
 from partners import actions as partner_actions
+from partners.models import Integration
 from projects.models import Project, User
 
 
@@ -24,6 +25,7 @@ from projects.models import Project, User
 def create_export(*, project: Project, spec: ExportSpec, by: Actor, now: datetime) -> Export:
     """Create an export; it is PENDING until a worker takes up its first run."""
     spec = _tidy(spec)
+    _hold_integrations(spec.integration_id)
     integration = check(spec, project=project, now=now)
     export = Export(
         project=project,
@@ -48,6 +50,7 @@ def create_export(*, project: Project, spec: ExportSpec, by: Actor, now: datetim
 @transaction.atomic
 def edit_export(*, export: Export, spec: ExportSpec, version: int | None, by: Actor, now: datetime) -> Export:
     """Change a recurring or live export; the run under way keeps its settings. `version` is what the editor saw."""
+    _hold_integrations(spec.integration_id, export.integration_id)
     export = _locked(export)
     _refuse_unless_editable(export)
     if version is not None and version != export.version:
@@ -83,7 +86,7 @@ def stop_export(*, export: Export, by: Actor, now: datetime, user: User | None =
     """Stop an export for good; harmless when it is STOPPED already. Refused when it is DONE."""
     stopped = lifecycle.stop(export, by=by, now=now, user=user)
     export.refresh_from_db()
-    if not stopped and export.status == "DONE":
+    if not stopped and export.status == Status.DONE:
         raise Refused("This export is DONE: everything has been sent, so there is nothing to stop.")
     return export
 
@@ -91,6 +94,7 @@ def stop_export(*, export: Export, by: Actor, now: datetime, user: User | None =
 @transaction.atomic
 def retry_export(*, export: Export, by: Actor, now: datetime) -> Export:
     """Retry now: forget every wait of this export, and the setup fault of its integration."""
+    _hold_integrations(export.integration_id)
     export = _locked(export)
     if not export.is_active:
         raise Refused(f"This export is {export.status}. Only one that is PENDING or RUNNING can be retried.")
@@ -147,8 +151,15 @@ def _refuse_unless_editable(export: Export) -> None:
         raise Refused(f"You cannot modify exports marked as {export.status}. Create a new export instead.")
 
 
+def _hold_integrations(*integration_ids: int | None) -> None:
+    """Nobody disconnects or edits them before this transaction ends. Integrations are always locked before exports."""
+    held = Integration.objects.select_for_update(no_key=True).filter(pk__in={key or 0 for key in integration_ids})
+    list(held.order_by("pk").values_list("pk"))
+
+
 def _locked(export: Export) -> Export:
-    return Export.objects.select_for_update(of=("self",)).select_related("integration", "project").get(pk=export.pk)
+    rows = Export.objects.select_for_update(of=("self",)).select_related("integration", "project")
+    return rows.defer("integration__secrets").get(pk=export.pk)
 
 
 def _tidy(spec: ExportSpec) -> ExportSpec:

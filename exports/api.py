@@ -47,7 +47,12 @@ class ExportViewSet(ProjectView, GenericViewSet):
     filterset_class = ExportFilter
 
     def get_queryset(self) -> QuerySet[Export]:
-        return Export.objects.filter(project=self.project).select_related("integration").with_counts()
+        return (
+            Export.objects.filter(project=self.project)
+            .select_related("integration")
+            .defer("integration__secrets")
+            .with_counts()
+        )
 
     def list(self, request: Request) -> Response:
         """The exports of the project, newest first. Filters may be repeated; days are local and inclusive."""
@@ -118,7 +123,7 @@ class ExportViewSet(ProjectView, GenericViewSet):
         return self.listed(rows, RunSerializer)
 
     def _own(self, pk: int) -> Export:
-        rows = Export.objects.select_related("integration", "project")
+        rows = Export.objects.select_related("integration", "project").defer("integration__secrets")
         return get_object_or_404(rows, project=self.project, pk=pk)
 
     def _answer(self, pk: int, status: int = 200) -> Response:

@@ -169,7 +169,8 @@ def _panel(request: ProjectRequest, project: Project, form: panel.ExportForm, *,
 
 
 def _exports(project: Project) -> Any:
-    return Export.objects.filter(project=project).select_related("integration", "project", "stopped_by")
+    rows = Export.objects.filter(project=project).select_related("integration", "project", "stopped_by")
+    return rows.defer("integration__secrets")
 
 
 def _list_url(project: Project) -> str:

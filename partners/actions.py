@@ -10,8 +10,9 @@ from django.db.models.functions import Lower
 
 from exports_portal.common import audit, bells
 from exports_portal.common.audit import PORTAL, Actor
+from exports_portal.common.encrypted import SecretUnreadable
 from exports_portal.common.errors import Invalid, Refused
-from partners.contract import Adapter, TestReport
+from partners.contract import Adapter, Secrets, TestReport
 from partners.models import NICKNAME_CHARACTERS, Integration
 from partners.registry import all_adapters
 from projects.models import Project
@@ -55,7 +56,7 @@ def edit_integration(
     if integration.disconnected_at is not None:
         raise Invalid({"": [f"“{integration.nickname}” has been disconnected meanwhile. Integrate it anew."]})
     adapter = integration.adapter
-    kept = {**integration.settings, **integration.secrets}
+    kept = {**integration.settings, **_readable_secrets(integration)}
     values = {spec.name: values.get(spec.name) or kept.get(spec.name, spec.default) for spec in adapter.fields}
     nickname = " ".join(nickname.split())
     _check(adapter, values, _nickname_errors(integration.project, nickname, except_for=integration))
@@ -136,7 +137,7 @@ def record_setup_fault(*, integration: Integration, message: str, now: datetime)
     request tells.
     """
     as_sent = Integration.objects.filter(pk=integration.pk, updated_at=integration.updated_at)
-    if not as_sent.exists():
+    if not as_sent.select_for_update().values_list("pk"):  # integrations are always locked before exports
         return
     integration.exports.filter(status__in=ACTIVE_EXPORTS).update(needs_attention=True, last_error=message)
     if as_sent.filter(setup_fault="").update(setup_fault=message, setup_fault_at=now):
@@ -166,7 +167,16 @@ def resume(*, integration: Integration) -> None:
 
 
 def _locked(integration: Integration) -> Integration:
-    return Integration.objects.select_for_update(of=("self",)).select_related("project").get(pk=integration.pk)
+    rows = Integration.objects.select_for_update(of=("self",)).select_related("project").defer("secrets")
+    return rows.get(pk=integration.pk)
+
+
+def _readable_secrets(integration: Integration) -> Secrets:
+    """{} when the encryption key is lost: then a new secret must be entered, and can be."""
+    try:
+        return integration.secrets
+    except SecretUnreadable:
+        return {}
 
 
 def _adapter(partner: str) -> Adapter:

@@ -77,6 +77,9 @@ class Exchange:
                 break
             verdict = self._send(outcomes, part)
             if verdict.outcome is Answer.SPLIT and not probed:
+                result.guard = self._guard()
+                if result.guard is not Guard.GO:
+                    break
                 probed, probe = True, self._probe()
                 verdict = verdict if probe.outcome is Answer.ACCEPTED else probe
             self._follow(outcomes, part, verdict, parts, result)

@@ -22,6 +22,7 @@ from exports.delivery.exchange import Exchange, Result
 from exports.delivery.lease import Guard, Heartbeat, Lease, claim
 from exports.models import Axis, Export, Frequency, Run, Shard, Status
 from exports_portal.common import bells
+from exports_portal.common.encrypted import SecretUnreadable
 from partners import actions as partner_actions
 from partners.contract import Outcome, Sender, Verdict
 
@@ -36,7 +37,11 @@ def work(shard_id: int) -> None:
     lease = claim(shard_id)
     if lease is None:
         return
-    shard = Shard.objects.select_related("run__export__project", "run__export__integration").get(pk=shard_id)
+    shard = (
+        Shard.objects.select_related("run__export__project", "run__export__integration")
+        .defer("run__export__integration__secrets")
+        .get(pk=shard_id)
+    )
     export = shard.run.export
     with bound_contextvars(project=export.project_id, export=export.pk, run=shard.run_id, shard=shard.index):
         if lease.taken_over:
@@ -48,6 +53,9 @@ def work(shard_id: int) -> None:
         except ledger.LeaseLost:
             log.warning("lease.lost")
             return
+        except Exception:  # whatever it is: said to people, and tried again later instead of at once for ever
+            log.exception("slice.failed")
+            wait = slice_.failed()
         slice_.finish(wait)
 
 
@@ -85,7 +93,11 @@ class Slice:
         if self.run.axis == Axis.TIME and positions.horizon() < self.run.until_tx_id:
             return 0.5  # a transaction that began before the ceiling is still open (DESIGN 4, ceiling)
         integration = self.export.integration
-        sender = integration.adapter.sender(self.run.settings["integration"], integration.secrets)
+        try:
+            sender = integration.adapter.sender(self.run.settings["integration"], integration.secrets)
+        except SecretUnreadable as error:
+            partner_actions.record_setup_fault(integration=integration, message=str(error), now=_now())
+            return 1.0
         try:
             return self._deliver(sender)
         finally:
@@ -104,9 +116,11 @@ class Slice:
             )
             if result.pause or result.guard is not Guard.GO:
                 return self._paused(result)
+        if not self.shard.reading:
+            return None
         exchange = Exchange(sender, self.lease.guard, waiting=drain.waiting_ids(self.export.pk, now=_now()))
-        wait = self._read(exchange) if self.shard.reading else None
-        if not exchange.requests:
+        wait = self._read(exchange)
+        if not exchange.requests and self.lease.guard() is Guard.GO:
             self._notice_bad_key(sender)
         return wait
 
@@ -167,6 +181,11 @@ class Slice:
         Export.objects.filter(pk=self.export.pk).update(last_error=verdict.message)
         log.warning("batch.retry", status=verdict.status, failures=failures, wait=round(wait, 1), why=verdict.message)
         return wait
+
+    def failed(self) -> float:
+        """Something that no verdict foresees went wrong: tell people, and wait as after a passing fault."""
+        message = "The portal itself failed while sending. It tries again; the workers' log tells what went wrong."
+        return self._back_off(Verdict(Outcome.BACK_OFF, message))
 
     def _recovered(self) -> None:
         self.shard.failures, self.export.last_error = 0, ""

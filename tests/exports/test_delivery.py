@@ -4,13 +4,16 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from cryptography.fernet import Fernet
 
 from exports import actions, lifecycle
 from exports.delivery import lease as leases
 from exports.delivery import ledger, worker
+from exports.delivery.exchange import Exchange
 from exports.models import Export, Held, Rejected, Run, Shard, Skipped, Status
 from exports.spec import ExportSpec
 from partners.actions import edit_integration
+from partners.contract import Encoded
 from partners.models import Integration
 from tests.exports.conftest import ANN, KEY, deliver, now, skip_waits, today, unique, work_once
 
@@ -310,3 +313,41 @@ def test_a_large_run_is_cut_into_shards_and_each_person_stays_in_one(capture, on
     done = deliver(one_time())
     assert list(Shard.objects.order_by("index").values_list("index", "of")) == [(0, 4), (1, 4), (2, 4), (3, 4)]
     assert (done.status, done.delivered, len(unique(sandbox))) == (Status.DONE, 2_100, 2_100)
+
+
+def test_a_key_that_cannot_be_decrypted_is_a_setup_fault(capture, one_time, sandbox, settings):
+    capture(3)
+    export = one_time()
+    settings.PORTAL_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    work_once(export)
+    export.refresh_from_db()
+    assert "PORTAL_ENCRYPTION_KEYS" in export.last_error
+    assert (export.status, export.needs_attention, sandbox.requests()) == (Status.RUNNING, True, [])
+
+
+def test_an_unforeseen_failure_is_told_and_tried_again(capture, one_time, sandbox):
+    capture(3)
+    export = one_time()
+    run = export.runs.get()
+    Run.objects.update(settings={})
+    work_once(export)
+    export.refresh_from_db()
+    shard = Shard.objects.get()
+    assert "The portal itself failed" in export.last_error
+    assert (shard.failures, shard.lease_until, shard.not_before is None) == (1, None, False)
+    Run.objects.update(settings=run.settings)
+    skip_waits(export)
+    done = deliver(export)
+    assert (done.status, done.delivered, done.last_error) == (Status.DONE, 3, "")
+
+
+def test_after_a_stop_not_even_a_probe_is_sent(integration, sandbox):
+    sender = integration.adapter.sender(integration.settings, integration.secrets)
+    sandbox.faults({"kind": "forbidden"})
+    answers = iter([leases.Guard.GO, leases.Guard.STOPPED])
+    body = Encoded(b'{"event_type":"a","user_id":"person-0001","insert_id":"1","time":1}', "person-0001", None, 0)
+    result = Exchange(sender, lambda: next(answers), waiting={}).run([body])
+    sender.close()
+    assert result.guard is leases.Guard.STOPPED
+    assert len(sandbox.requests()) == 1
+    assert (result.accepted, result.others) == ([], {})
