@@ -53,7 +53,7 @@ def of_export(export: Export, *, now: datetime, limit: int = 10) -> Preview:
     frozen = {**runs.frozen_settings(export), "captured_from": None}
     where = runs.log_filter(frozen, project=export.project)
     start, end = _window(export, now=now)
-    options = runs.encode_options(runs.frozen_settings(export))
+    options = runs.encode_options(runs.frozen_settings(export), now=now)
     encoder = export.integration.adapter.encoder(options)
     rows = _rows(where, start, end, limit)
     records = [_record(*pair) for pair in zip(rows, encode_rows(rows, encoder), strict=True)]

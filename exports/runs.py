@@ -30,10 +30,11 @@ def frozen_settings(export: Export) -> dict[str, Any]:
     }
 
 
-def encode_options(frozen: dict[str, Any]) -> EncodeOptions:
+def encode_options(frozen: dict[str, Any], *, now: datetime) -> EncodeOptions:
     """The part of the frozen settings that shapes payloads."""
     return EncodeOptions(
         settings=frozen["integration"],
+        now=now,
         identifier_priority=tuple(frozen["identifier_priority"]),
         excluded_properties=frozenset(frozen["excluded_properties"]),
         hyphenate_names=frozen["hyphenate_names"],

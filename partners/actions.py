@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import structlog
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
 
@@ -207,7 +207,7 @@ def _nickname_errors(project: Project, nickname: str, *, except_for: Integration
     taken = project.integrations.connected().alias(lower=Lower("nickname")).filter(lower=nickname.lower())
     if except_for is not None:
         taken = taken.exclude(pk=except_for.pk)
-    return {"nickname": [f"“{nickname}” is taken in this project. Choose another nickname."]} if taken.exists() else {}
+    return {"nickname": [_taken(nickname)]} if taken.exists() else {}
 
 
 def _split(adapter: Adapter, values: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -229,4 +229,12 @@ def _apply(
     integration.settings, integration.secrets = _split(adapter, values)
     integration.key_hint = _hint(next(iter(integration.secrets.values()), ""))
     integration.updated_at = now
-    integration.save()
+    try:
+        with transaction.atomic():
+            integration.save()
+    except IntegrityError:  # somebody took the nickname since it was checked
+        raise Invalid({"nickname": [_taken(nickname)]}) from None
+
+
+def _taken(nickname: str) -> str:
+    return f"“{nickname}” is taken in this project. Choose another nickname."

@@ -4,10 +4,10 @@ A second partner is one new file in `partners/adapters/`: it subclasses Adapter,
 and which of them are secret, and is registered by being defined.
 """
 
-import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
@@ -84,9 +84,10 @@ NO_CONTACT = Contact(None, None)
 
 @dataclass(frozen=True)
 class EncodeOptions:
-    """The frozen settings of a run that shape a payload."""
+    """The frozen settings of a run that shape a payload; `now` bounds the times of records."""
 
     settings: Settings
+    now: datetime
     identifier_priority: tuple[str, ...] = ("identity", "email", "phone")
     excluded_properties: frozenset[str] = frozenset()
     hyphenate_names: bool = False
@@ -228,9 +229,9 @@ class Adapter(ABC):
     @abstractmethod
     def test_connection(self, settings: Settings, secrets: Secrets) -> TestReport: ...
 
+    @abstractmethod
     def backoff_seconds(self, failures: int) -> float:
-        """How long to wait after so many passing faults in a row: exponential with jitter, at most 5 minutes."""
-        return min(300.0, 2.0 ** min(failures, 9)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret hangs on it
+        """How long to wait after so many passing faults in a row; with jitter, so that workers do not come together."""
 
     def choice_label(self, field_name: str, value: Any) -> str:
         """The label of a choice, for tables and sentences."""

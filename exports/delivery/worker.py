@@ -104,7 +104,7 @@ class Slice:
             sender.close()
 
     def _deliver(self, sender: Sender) -> float | None:
-        encoder = self.export.integration.adapter.encoder(runs.encode_options(self.run.settings))
+        encoder = self.export.integration.adapter.encoder(runs.encode_options(self.run.settings, now=_now()))
         self.reader = BatchReader(self.run, self.shard, encoder, sender.limits)
         if self.shard.held:
             result = drain.drain(

@@ -3,7 +3,6 @@
 The only module that knows both the portal and `amplitude_client`. Mapping: docs/amplitude.md.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -125,7 +124,7 @@ class AmplitudeEncoder:
         self._hyphenate = options.hyphenate_names
         # History must not overwrite today's user properties (Amplitude, data backfill guide).
         self._constant = b'"$skip_user_properties_sync":true,' if options.one_time else b""
-        self._latest_ms = int(time.time() * 1000) + client.FUTURE_MS
+        self._latest_ms = int(options.now.timestamp() * 1000) + client.FUTURE_MS
         self._may_be_plain = self._with_device and self._order[0] == "identity" and not options.rewrites
         self._names: dict[str, bytes] = {}
         self._users: dict[str | None, bytes] = {}
