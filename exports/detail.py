@@ -11,7 +11,7 @@ from django.http import QueryDict
 
 from exports.models import Frequency, Rejected, Run, Skipped
 from exports.presenting import Chart, ExportLine, RunLine
-from exports.preview import SKIP_REASONS, PreviewRecord, of_export
+from exports.preview import SKIP_REASONS, PreviewRecord, sample
 from exports_portal.common import words
 from exports_portal.common.models import AuditEntry
 
@@ -76,7 +76,7 @@ class Detail:
     @cached_property
     def sample(self) -> PreviewRecord | None:
         """One record exactly as the partner gets it; None when there is none."""
-        records = of_export(self.export, now=self.now, limit=1).records
+        records = sample(self.export, now=self.now, limit=1)
         return records[0] if records else None
 
     @cached_property

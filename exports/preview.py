@@ -50,14 +50,20 @@ def preview(*, project: Project, spec: ExportSpec, now: datetime, limit: int = 1
 
 def of_export(export: Export, *, now: datetime, limit: int = 10) -> Preview:
     """The same for an export that may or may not be saved."""
-    frozen = {**runs.frozen_settings(export), "captured_from": None}
-    where = runs.log_filter(frozen, project=export.project)
     start, end = _window(export, now=now)
-    options = runs.encode_options(runs.frozen_settings(export), now=now)
-    encoder = export.integration.adapter.encoder(options)
-    rows = _rows(where, start, end, limit)
-    records = [_record(*pair) for pair in zip(rows, encode_rows(rows, encoder), strict=True)]
-    return Preview(records, store.estimate(filter=where, start=start, end=end))
+    return Preview(sample(export, now=now, limit=limit), store.estimate(filter=_where(export), start=start, end=end))
+
+
+def sample(export: Export, *, now: datetime, limit: int) -> list[PreviewRecord]:
+    """The first records of its window, without counting the others."""
+    start, end = _window(export, now=now)
+    encoder = export.integration.adapter.encoder(runs.encode_options(runs.frozen_settings(export), now=now))
+    rows = _rows(_where(export), start, end, limit)
+    return [_record(*pair) for pair in zip(rows, encode_rows(rows, encoder), strict=True)]
+
+
+def _where(export: Export) -> store.Filter:
+    return runs.log_filter({**runs.frozen_settings(export), "captured_from": None}, project=export.project)
 
 
 def _window(export: Export, *, now: datetime) -> tuple[datetime, datetime]:
