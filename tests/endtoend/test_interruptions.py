@@ -1,4 +1,4 @@
-"""Workers killed half-way come back, and nothing is lost or doubled."""
+"""Runs that are interrupted half-way, by a killed worker or by a person: nothing is lost, doubled, or sent late."""
 
 import gzip
 import json
@@ -12,7 +12,7 @@ import pytest
 
 from amplitude_client.sandbox import Sandbox
 from tests.endtoend.user import User, shop_events
-from tests.portal import RunningPortal
+from tests.portal import RunningPortal, wait_until
 
 KEY = "dead" * 8
 EVENTS = 40_000
@@ -34,14 +34,19 @@ def portal(amplitude: Sandbox) -> Iterator[RunningPortal]:
             yield running
 
 
-def test_workers_killed_half_way_lose_and_double_nothing(portal: RunningPortal, amplitude: Sandbox) -> None:
+@pytest.fixture
+def user(portal: RunningPortal, amplitude: Sandbox) -> User:
+    """A user with events in the log, and an Amplitude that takes its time."""
     user = User(portal)
     file = portal.folder / "events.jsonl.gz"
     file.write_bytes(gzip.compress("\n".join(map(json.dumps, shop_events(EVENTS))).encode()))
     imported = portal.manage("import_events", str(file), "--project", user.project["account_id"], "--json")
     assert imported.returncode == 0, imported.stderr
-
     amplitude.faults({"kind": "delay", "seconds": 0.2})
+    return user
+
+
+def test_workers_killed_half_way_lose_and_double_nothing(portal: RunningPortal, amplitude: Sandbox, user: User) -> None:
     export = user.export_last_days(user.integrate(KEY))
     for _ in range(3):
         _wait_for_progress(user, export)
@@ -55,6 +60,23 @@ def test_workers_killed_half_way_lose_and_double_nothing(portal: RunningPortal, 
     assert sorted(kept) == list(range(EVENTS))
     assert len(arrived) - len(kept) <= 3 * 2_000, "at most one batch is sent again for each kill"
     assert "lease.taken_over" in portal.output
+
+
+def test_a_stop_half_way_sends_nothing_late_and_counts_what_was_taken(amplitude: Sandbox, user: User) -> None:
+    key = "5709" * 8
+    export = user.export_last_days(user.integrate(key))
+    _wait_for_progress(user, export)
+    stopped = user.api("POST", f"exports/{export['id']}/stop/", expect=200)
+    stopped_at = time.time()
+    assert stopped["status"] == "STOPPED"
+    wait_until(lambda: user.api("GET", f"exports/{export['id']}/", expect=200)["in_flight"] == 0, seconds=10)
+    amplitude.clear_faults()
+
+    counts = user.api("GET", f"exports/{export['id']}/", expect=200)
+    assert 0 < counts["delivered"] < EVENTS
+    assert (counts["status"], counts["unconfirmed"]) == ("STOPPED", 0)
+    assert counts["delivered"] == len(amplitude.events(api_key=key))
+    assert max(request["started_at"] for request in amplitude.requests()) <= stopped_at + 1
 
 
 def _wait_for_progress(user: User, export: dict[str, object]) -> None:
