@@ -83,7 +83,7 @@ def test_a_port_in_use_is_told_in_one_sentence(portal: RunningPortal, empty_fold
         ({"REDIS_URL": "redis://127.0.0.1:1/0"}, "REDIS_URL does not lead to a Redis"),
         ({"PORT": "eight"}, "PORT must be a number"),
         ({"PORTAL_DATA_DIR": "/dev/null"}, "The data folder cannot be made: /dev/null"),
-        ({"PORTAL_LEASE_SECONDS": "soon"}, '"PORTAL_LEASE_SECONDS" invalid: Not a valid integer'),
+        ({"PORTAL_LEASE_SECONDS": "soon"}, '"PORTAL_LEASE_SECONDS" invalid: Not a valid integer. Mend it'),
         ({"PORTAL_ENCRYPTION_KEYS": "secret"}, "PORTAL_ENCRYPTION_KEYS holds something that is no key"),
         ({"AMPLITUDE_EU_URL": "localhost:9000"}, "AMPLITUDE_EU_URL must be an address without a path"),
     ],
