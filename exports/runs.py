@@ -1,6 +1,6 @@
 """Creating runs: which window each one owns, with which frozen settings, cut into how many shards."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -14,6 +14,8 @@ from exports.models import Axis, EventChoice, Export, Frequency, Run, Shard
 from partners.contract import EncodeOptions
 
 log = structlog.get_logger("exports")
+
+ON_TIME = timedelta(minutes=1)
 
 
 def frozen_settings(export: Export) -> dict[str, Any]:
@@ -92,7 +94,9 @@ def create_recurring(export: Export, *, now: datetime) -> Run:
     cycle = (export.start_date, export.every_hours, export.project.tz)
     horizon = max(positions.horizon(), export.next_tx_id)
     start = export.runs.aggregate(end=Max("window_end"))["end"] or export.captured_from
-    end = max(start, schedule.latest_boundary(*cycle, until=now))
+    boundary = schedule.latest_boundary(*cycle, until=now)
+    # For people: a run on time ends at its boundary, a late one and Run now at the moment itself.
+    end = max(start, boundary if now - boundary < ON_TIME else now)
     run = _create(export, now=now, axis=Axis.POSITION, window=(start, end), positions=(export.next_tx_id, horizon))
     export.next_tx_id = horizon
     export.next_run_at = schedule.next_boundary(*cycle, after=now)

@@ -22,6 +22,7 @@ class Rejected(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
+        verbose_name_plural = "rejected records"
         constraints = [models.UniqueConstraint(fields=["shard", "record_id"], name="rejected_once")]
         indexes = [models.Index(fields=["run", "reason", "id"], name="rejected_by_reason")]
 
@@ -37,6 +38,7 @@ class Held(models.Model):
     message = models.TextField(default="")
 
     class Meta:
+        verbose_name_plural = "held records"
         constraints = [models.UniqueConstraint(fields=["shard", "record_id"], name="held_once")]
         indexes = [
             models.Index(fields=["shard", "not_before", "id"], name="held_due"),
@@ -53,4 +55,5 @@ class Skipped(models.Model):
     reason = models.CharField(max_length=64)
 
     class Meta:
+        verbose_name_plural = "skipped records"
         constraints = [models.UniqueConstraint(fields=["shard", "record_id"], name="skipped_once")]

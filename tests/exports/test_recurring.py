@@ -94,6 +94,8 @@ def test_run_now_sends_what_came_since_and_keeps_the_cycle(capture, recurring, s
     actions.run_now(export=export, by=ANN, now=now())
     export = deliver(export)
     assert (export.delivered, export.next_run_at, export.status) == (4, due, Status.PENDING)
+    first, second = export.runs.order_by("sequence")
+    assert first.window_end == second.window_start < second.window_end
 
 
 def test_run_now_is_for_recurring_exports_only(capture, one_time):
