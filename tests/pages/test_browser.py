@@ -160,6 +160,17 @@ def test_errors_keep_the_panel_open_and_what_was_typed(signed_in: Page, root: st
     expect(signed_in.get_by_text("Amplitude has been integrated as “Second”")).to_be_visible()
 
 
+def test_a_post_that_is_refused_says_so_and_keeps_what_was_typed(page: Page, live_server: Any, root: str) -> None:
+    sign_in(page, live_server.url)
+    page.goto(f"{root}/settings/partners/amplitude/new/")
+    panel = page.get_by_role("dialog", name="Integrate Amplitude")
+    panel.get_by_label("Partner Nickname").fill("Second")
+    page.context.clear_cookies()
+    panel.get_by_role("button", name="Integrate").click()
+    expect(panel.get_by_role("alert")).to_contain_text("Sign in again in another tab")
+    expect(panel.get_by_label("Partner Nickname")).to_have_value("Second")
+
+
 def test_a_nickname_without_spaces_stays_within_the_window(signed_in: Page, root: str, scene: Any) -> None:
     IntegrationFactory(project=scene[0], nickname="W" * 80)
     signed_in.set_viewport_size({"width": 390, "height": 900})
