@@ -142,7 +142,8 @@ class Verdict:
     """A partner's answer, understood.
 
     rejected, held: index in the request → why, or seconds to wait. `refusal` is what a single record gets when
-    SPLIT or TOO_LARGE cannot halve any more. `unknown` means the partner may have taken the records.
+    SPLIT or TOO_LARGE cannot halve any more. `maybe_more`: the partner may have stopped at the first bad record.
+    `unknown` means the partner may have taken the records.
     `wait`: seconds for which the whole integration must be left alone, when the partner throttles it as a whole.
     """
 
@@ -153,6 +154,7 @@ class Verdict:
     rejected: Mapping[int, Refusal] = field(default_factory=dict)
     held: Mapping[int, float] = field(default_factory=dict)
     refusal: Refusal | None = None
+    maybe_more: bool = False
     unknown: bool = False
     wait: float | None = None
 

@@ -294,6 +294,7 @@ def _verdict(decision: Decision, elapsed_ms: int) -> Verdict:
         rejected={index: _refusal(problem, b"") for index, problem in decision.rejected.items()},
         held=decision.held,
         refusal=_refusal(decision.problem, b"") if decision.problem else None,
+        maybe_more=decision.maybe_more,
         unknown=decision.maybe_accepted,
         wait=decision.wait,
     )
