@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import compress
 from typing import Any
 
@@ -15,6 +16,7 @@ from events.people import Claim, Owner, People, lane_of
 from events.properties import value_limit
 from events.records import EventRecord, ProfileRecord, Record, read_record
 from events.refusals import Refusal, RefusedRecord
+from exports_portal.common import bells
 from projects.models import Project
 
 COPY_EVENTS = """
@@ -94,6 +96,7 @@ class _Capture:
             tx_id = positions.own_tx_id()
             refused = self._apply_profiles(owners, tx_id)
             self._copy_events(owners, names, tx_id)
+            transaction.on_commit(partial(bells.ring_capture, self.project_id))
         return refused
 
     def _owners_and_names(self) -> tuple[list[Owner], dict[str, int]]:

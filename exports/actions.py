@@ -4,7 +4,7 @@ Each raises Invalid (fields of ExportSpec) or Refused, and writes its audit entr
 """
 
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -14,22 +14,24 @@ from exports import lifecycle, runs, schedule
 from exports.models import Export, Frequency, Run, Shard, Status
 from exports.spec import ExportSpec, check, cleaned, spec_of
 from exports_portal.common import audit, bells
-from exports_portal.common.audit import Actor
+from exports_portal.common.audit import PORTAL, Actor
 from exports_portal.common.errors import Invalid, Refused
 from partners import actions as partner_actions
 from partners.models import Integration
 from projects.models import Project, User
+
+GIVE_UP = timedelta(days=3)  # without one accepted request
 
 
 @transaction.atomic
 def create_export(*, project: Project, spec: ExportSpec, by: Actor, now: datetime) -> Export:
     """Create an export; it is PENDING until a worker takes up its first run."""
     spec = _tidy(spec)
-    _hold_integrations(spec.integration_id)
+    hold_integrations(spec.integration_id)
     integration = check(spec, project=project, now=now)
     export = Export(
         project=project,
-        created_by=_user(by),
+        created_by=user_of(by),
         created_at=now,
         updated_at=now,
         exported_on=now,
@@ -39,10 +41,14 @@ def create_export(*, project: Project, spec: ExportSpec, by: Actor, now: datetim
     export.apply(spec, integration)
     if export.frequency == Frequency.RECURRING:
         _begin_cycle(export, now=now)
+    elif export.frequency == Frequency.LIVE:
+        export.next_tx_id = positions.horizon()
     export.save()
     audit.record(action="export.create", by=by, now=now, project_id=project.pk, target=export, after=_plain(spec))
     if export.frequency == Frequency.ONE_TIME:
         runs.create_one_time(export, now=now)
+    elif export.frequency == Frequency.LIVE:
+        runs.create_windows([export], now=now)
     transaction.on_commit(bells.ring_tick)
     return export
 
@@ -50,8 +56,8 @@ def create_export(*, project: Project, spec: ExportSpec, by: Actor, now: datetim
 @transaction.atomic
 def edit_export(*, export: Export, spec: ExportSpec, version: int | None, by: Actor, now: datetime) -> Export:
     """Change a recurring or live export; the run under way keeps its settings. `version` is what the editor saw."""
-    _hold_integrations(spec.integration_id, export.integration_id)
-    export = _locked(export)
+    hold_integrations(spec.integration_id, export.integration_id)
+    export = locked(export)
     _refuse_unless_editable(export)
     if version is not None and version != export.version:
         raise Refused("Somebody changed this export while you were editing it. Reload it, and make your change again.")
@@ -60,14 +66,18 @@ def edit_export(*, export: Export, spec: ExportSpec, version: int | None, by: Ac
         message = "You cannot change the export from User Profile to Event and vice-versa. Create a new export."
         raise Invalid({"type": [message]})
     if spec.frequency == Frequency.ONE_TIME:
-        raise Refused("A recurring export cannot become a one-time export. Create a new export.")
+        raise Refused(f"A {before.frequency} export cannot become a one-time export. Create a new export.")
     integration = check(spec, project=export.project, now=now, previous=before)
     export.apply(spec, integration)
-    if (before.every_hours, before.start_date) != (spec.every_hours, spec.start_date):
+    if export.frequency == Frequency.LIVE:
+        export.next_run_at = now  # the run under way ends at its cursor, and the next one has the new settings
+    elif (before.every_hours, before.start_date) != (spec.every_hours, spec.start_date):
         _restart_cycle(export, now=now)
     export.version += 1
     export.updated_at = now
     export.save()
+    Shard.objects.filter(run__export=export, idle=True).update(idle=False, rung_at=None)
+    transaction.on_commit(bells.ring_tick)
     old, new = _plain(before), _plain(spec)
     changed = [name for name in new if old[name] != new[name]]
     audit.record(
@@ -94,11 +104,11 @@ def stop_export(*, export: Export, by: Actor, now: datetime, user: User | None =
 @transaction.atomic
 def retry_export(*, export: Export, by: Actor, now: datetime) -> Export:
     """Retry now: forget every wait of this export, and the setup fault of its integration."""
-    _hold_integrations(export.integration_id)
-    export = _locked(export)
+    hold_integrations(export.integration_id)
+    export = locked(export)
     if not export.is_active:
         raise Refused(f"This export is {export.status}. Only one that is PENDING or RUNNING can be retried.")
-    Shard.objects.filter(run__export=export, open=True).update(not_before=None, rung_at=None)
+    Shard.objects.filter(run__export=export, open=True).update(not_before=None, rung_at=None, idle=False)
     partner_actions.resume(integration=export.integration)
     Export.objects.filter(pk=export.pk).update(needs_attention=False)
     audit.record(action="export.retry", by=by, now=now, project_id=export.project_id, target=export)
@@ -110,19 +120,37 @@ def retry_export(*, export: Export, by: Actor, now: datetime) -> Export:
 @transaction.atomic
 def run_now(*, export: Export, by: Actor, now: datetime) -> Run:
     """A run at once for what was captured since the last one; the cycle goes on as before. Recurring only."""
-    export = _locked(export)
+    export = locked(export)
     if export.frequency != Frequency.RECURRING:
         raise Refused("Only recurring exports can be run now.")
     if not export.is_active:
         raise Refused(f"This export is {export.status}. Only one that is PENDING or RUNNING can be run now.")
     if export.runs.active().filter(reading=True).exists():
         raise Refused("A run of this export is being read right now. Try again when it is done.")
-    run = runs.create_recurring(export, now=now)
+    (run,) = runs.create_windows([export], now=now)
     audit.record(
         action="export.run_now", by=by, now=now, project_id=export.project_id, target=export, after={"run": run.pk}
     )
     transaction.on_commit(bells.ring_tick)
     return run
+
+
+def stop_failing(*, now: datetime) -> None:
+    """Stop the exports that the partner has accepted nothing of for GIVE_UP; what they would send stays in the log."""
+    for export in Export.objects.failing_until(now - GIVE_UP).select_related("integration"):
+        partner = export.integration.adapter.label
+        reason = f"{partner} accepted no request for {GIVE_UP.days} days. Last: {export.last_error}"
+        lifecycle.stop(export, by=PORTAL, now=now, reason=reason)
+
+
+def follow_zones(*, now: datetime) -> None:
+    """Reckon the boundaries of exports anew whose project has another time zone now. Windows lose or repeat nothing."""
+    for project in Project.objects.filter(zone_changed=True):
+        with transaction.atomic():
+            for export in project.exports.active().filter(next_run_at__gt=now).select_for_update(of=("self",)):
+                _restart_cycle(export, now=now)
+                export.save(update_fields=["captured_from", "next_run_at", "next_tx_id"])
+            Project.objects.filter(pk=project.pk, timezone=project.timezone).update(zone_changed=False)
 
 
 def _begin_cycle(export: Export, *, now: datetime) -> None:
@@ -136,6 +164,9 @@ def _begin_cycle(export: Export, *, now: datetime) -> None:
 
 
 def _restart_cycle(export: Export, *, now: datetime) -> None:
+    if export.frequency == Frequency.LIVE:
+        export.next_run_at = schedule.next_midnight(export.project.tz, after=now)
+        return
     assert export.start_date is not None
     assert export.every_hours is not None
     if not export.runs.exists() and export.captured_from > now:
@@ -151,13 +182,13 @@ def _refuse_unless_editable(export: Export) -> None:
         raise Refused(f"You cannot modify exports marked as {export.status}. Create a new export instead.")
 
 
-def _hold_integrations(*integration_ids: int | None) -> None:
+def hold_integrations(*integration_ids: int | None) -> None:
     """Nobody disconnects or edits them before this transaction ends. Integrations are always locked before exports."""
     held = Integration.objects.select_for_update(no_key=True).filter(pk__in={key or 0 for key in integration_ids})
     list(held.order_by("pk").values_list("pk"))
 
 
-def _locked(export: Export) -> Export:
+def locked(export: Export) -> Export:
     rows = Export.objects.select_for_update(of=("self",)).select_related("integration", "project")
     return rows.defer("integration__secrets").get(pk=export.pk)
 
@@ -175,5 +206,5 @@ def _plain(spec: ExportSpec) -> dict[str, Any]:
     return {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in asdict(spec).items()}
 
 
-def _user(by: Actor) -> User | None:
+def user_of(by: Actor) -> User | None:
     return User.objects.filter(pk=by.id).first() if by.id else None

@@ -189,7 +189,7 @@ class ExportForm(forms.Form):
     def spec(self) -> ExportSpec:
         """What was asked for; fields of the other frequency are left out. Only for a form without errors."""
         data = self.cleaned_data
-        one_time = data["frequency"] == Frequency.ONE_TIME
+        one_time, recurring = (data["frequency"] == name for name in (Frequency.ONE_TIME, Frequency.RECURRING))
         first, last = self._days()
         return ExportSpec(
             integration_id=data["integration"],
@@ -202,8 +202,8 @@ class ExportForm(forms.Form):
             hyphenate_names=data["hyphenate_names"],
             date_from=first if one_time else None,
             date_to=last if one_time else None,
-            every_hours=None if one_time else data["every_hours"],
-            start_date=None if one_time else data["start_date"],
+            every_hours=data["every_hours"] if recurring else None,
+            start_date=data["start_date"] if recurring else None,
         )
 
     def _days(self) -> tuple[date | None, date | None]:

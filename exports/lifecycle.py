@@ -92,7 +92,7 @@ def _finish(run: Run, *, now: datetime) -> None:
     )
     if run.export.frequency == Frequency.ONE_TIME:
         _move(run.export, "finish", by=PORTAL, now=now, detail={"run": run.pk}, next_run_at=None)
-    elif not run.export.runs.active().exists():
+    elif run.export.frequency == Frequency.RECURRING and not run.export.runs.active().exists():
         _move(run.export, "wait", by=PORTAL, now=now, detail={"run": run.pk})
 
 

@@ -22,6 +22,8 @@ class RunLine:
 
     @property
     def window(self) -> str:
+        if self.run.is_endless:
+            return f"since {words.on(self.run.window_start)}"
         return words.window(self.run.window_start, self.run.window_end)
 
     @property

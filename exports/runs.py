@@ -1,7 +1,8 @@
 """Creating runs: which window each one owns, with which frozen settings, cut into how many shards."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from django.conf import settings
@@ -11,11 +12,14 @@ from django.db.models import Exists, Max, OuterRef
 from events import catalogue, positions, store
 from exports import schedule
 from exports.models import Axis, EventChoice, Export, Frequency, Run, Shard
+from exports.models.export import ExportQuerySet
 from partners.contract import EncodeOptions
 
 log = structlog.get_logger("exports")
 
 ON_TIME = timedelta(minutes=1)
+AT_ONCE = 2_000  # runs that one tick creates
+TOGETHER = 500  # in one transaction of well under a second, as it holds up the horizon
 
 
 def frozen_settings(export: Export) -> dict[str, Any]:
@@ -60,71 +64,119 @@ def log_filter(frozen: dict[str, Any], *, project: Any, lane: tuple[int, int] | 
     )
 
 
-def create_due(*, now: datetime, limit: int = 200) -> int:
+def create_due(*, now: datetime, limit: int = AT_ONCE) -> int:
     """Create the runs whose time has come; returns how many. Exports whose last run still reads wait."""
+    due = list(_due(now).order_by("next_run_at").values_list("pk", flat=True)[:limit])
+    return sum(_create_if_due(due[first : first + TOGETHER], now=now) for first in range(0, len(due), TOGETHER))
+
+
+def _due(now: datetime) -> ExportQuerySet:
     reading = Run.objects.active().filter(export=OuterRef("pk"), reading=True)
-    due = Export.objects.due(now).filter(~Exists(reading)).order_by("next_run_at").values_list("pk", flat=True)
-    return sum(_create_if_due(export_id, now=now) for export_id in due[:limit])
+    return Export.objects.due(now).filter(~Exists(reading))
 
 
 @transaction.atomic
-def _create_if_due(export_id: int, *, now: datetime) -> bool:
-    export = Export.objects.due(now).select_for_update(skip_locked=True, of=("self",)).filter(pk=export_id).first()
-    if export is None or export.runs.active().filter(reading=True).exists():
-        return False
-    create_recurring(export, now=now)
-    return True
+def _create_if_due(export_ids: Sequence[int], *, now: datetime) -> int:
+    """Once more under the lock; an export that somebody else holds has its turn at the next tick."""
+    rows = _due(now).select_for_update(skip_locked=True, of=("self",)).select_related("project", "integration")
+    return len(create_windows(list(rows.defer("integration__secrets").filter(pk__in=export_ids)), now=now))
 
 
 def create_one_time(export: Export, *, now: datetime) -> Run:
     """The only run of a one-time export: its days by event time, up to the ceiling read now (DESIGN 4)."""
     assert export.date_from is not None
     assert export.date_to is not None
-    start, end = schedule.days_window(export.date_from, export.date_to, export.project.tz)
-    return _create(export, now=now, axis=Axis.TIME, window=(start, end), positions=(0, positions.ceiling()))
+    window = schedule.days_window(export.date_from, export.date_to, export.project.tz)
+    return _create([_Plan(export, Axis.TIME, window, (0, positions.ceiling()))], now=now)[0]
 
 
-def create_recurring(export: Export, *, now: datetime) -> Run:
-    """The next run: everything captured since the one before, up to the horizon; moves the export's cycle on.
+def create_windows(exports: Sequence[Export], *, now: datetime) -> list[Run]:
+    """The next run of each recurring or live export: what was captured since the one before. Moves the cycles on.
 
-    Call it in a transaction that holds the export's row.
+    Call it in a transaction that holds the exports' rows.
     """
-    assert export.start_date is not None
-    assert export.every_hours is not None
-    cycle = (export.start_date, export.every_hours, export.project.tz)
-    horizon = max(positions.horizon(), export.next_tx_id)
-    start = export.runs.aggregate(end=Max("window_end"))["end"] or export.captured_from
-    boundary = schedule.latest_boundary(*cycle, until=now)
+    horizon = positions.horizon()
+    ends = dict(Run.objects.filter(export__in=exports).values_list("export").annotate(end=Max("window_end")))
+    plans = [_next_window(export, ends.get(export.pk) or export.captured_from, horizon, now) for export in exports]
+    for plan in plans:
+        export = plan.export
+        export.next_tx_id = export.next_tx_id if plan.positions[1] is None else plan.positions[1]
+        export.next_run_at = schedule.next_of(export.cycle, export.project.tz, after=now)
+    Export.objects.bulk_update(exports, ["next_tx_id", "next_run_at"])
+    return _create(plans, now=now)
+
+
+class _Plan(NamedTuple):
+    """A run to be made: its axis, its window for people, and the positions from and until."""
+
+    export: Export
+    axis: Axis
+    window: tuple[datetime, datetime]
+    positions: tuple[int, int | None]
+
+
+def _next_window(export: Export, start: datetime, horizon: int, now: datetime) -> _Plan:
+    start = max(start, export.captured_from)
+    if export.cycle is None:
+        return _Plan(export, Axis.POSITION, (start, start), (export.next_tx_id, None))
+    boundary = schedule.latest_boundary(*export.cycle, export.project.tz, until=now)
     # For people: a run on time ends at its boundary, a late one and Run now at the moment itself.
     end = max(start, boundary if now - boundary < ON_TIME else now)
-    run = _create(export, now=now, axis=Axis.POSITION, window=(start, end), positions=(export.next_tx_id, horizon))
-    export.next_tx_id = horizon
-    export.next_run_at = schedule.next_boundary(*cycle, after=now)
-    export.save(update_fields=["next_tx_id", "next_run_at"])
-    return run
+    return _Plan(export, Axis.POSITION, (start, end), (export.next_tx_id, max(horizon, export.next_tx_id)))
 
 
-def _create(
-    export: Export, *, now: datetime, axis: Axis, window: tuple[datetime, datetime], positions: tuple[int, int]
-) -> Run:
-    frozen = frozen_settings(export)
-    run = Run(
-        export=export,
-        sequence=(export.runs.aggregate(last=Max("sequence"))["last"] or 0) + 1,
-        axis=axis,
-        window_start=window[0],
-        window_end=window[1],
-        from_tx_id=positions[0],
-        until_tx_id=positions[1],
-        settings=frozen,
-        created_at=now,
-    )
-    run.estimate = estimate(run, log_filter(frozen, project=export.project))
-    run.save()
+@transaction.atomic
+def end_live(run: Run, shard: Shard, *, fence: int, now: datetime) -> bool:
+    """End an endless run at its cursor if midnight or an edit asks for it; False when none does, or the fence is old.
+
+    The rest of the transaction under the cursor still belongs to it, so that windows meet between two positions.
+    """
+    export = Export.objects.select_for_update().get(pk=run.export_id)
+    wanted = export.frequency != Frequency.LIVE or (export.next_run_at is not None and export.next_run_at <= now)
+    mine = Shard.objects.select_for_update().filter(pk=shard.pk, fence=fence, open=True)
+    if not wanted or not mine.values_list("pk"):
+        return False
+    until = max(run.from_tx_id, shard.cursor_tx_id + (1 if shard.cursor_id else 0))
+    run.until_tx_id, run.window_end = until, max(run.window_start, now)
+    run.save(update_fields=["until_tx_id", "window_end"])
+    export.next_tx_id = until
+    export.save(update_fields=["next_tx_id"])
+    return True
+
+
+def _create(plans: Sequence[_Plan], *, now: datetime) -> list[Run]:
+    exports = [plan.export for plan in plans]
+    last = dict(Run.objects.filter(export__in=exports).values_list("export").annotate(last=Max("sequence")))
+    estimates: dict[Any, int] = {}
+    made = []
+    for export, axis, window, (from_tx_id, until_tx_id) in plans:
+        run = Run(
+            export=export,
+            sequence=last.get(export.pk, 0) + 1,
+            axis=axis,
+            window_start=window[0],
+            window_end=window[1],
+            from_tx_id=from_tx_id,
+            until_tx_id=until_tx_id,
+            settings=frozen_settings(export),
+            created_at=now,
+        )
+        where = log_filter(run.settings, project=export.project)
+        key = (where, axis, window if axis == Axis.TIME or not from_tx_id else None, from_tx_id, until_tx_id)
+        if key not in estimates:  # exports of one midnight often ask for the same
+            estimates[key] = estimate(run, where)
+        run.estimate = estimates[key]
+        made.append(run)
+    Run.objects.bulk_create(made)
+    Shard.objects.bulk_create(shard for run in made for shard in _shards(run))
+    for run in made:
+        log.info("run.created", project=run.export.project_id, export=run.export_id, run=run.pk, estimate=run.estimate)
+    return made
+
+
+def _shards(run: Run) -> list[Shard]:
     of = min(settings.PORTAL_MAX_SHARDS, max(1, run.estimate // settings.PORTAL_ROWS_PER_SHARD))
-    Shard.objects.bulk_create([Shard(run=run, index=index, of=of) for index in range(of)])
-    log.info("run.created", project=export.project_id, export=export.pk, run=run.pk, shards=of, estimate=run.estimate)
-    return run
+    return [Shard(run=run, index=index, of=of) for index in range(of)]
 
 
 def estimate(run: Run, where: store.Filter) -> int:
@@ -133,6 +185,8 @@ def estimate(run: Run, where: store.Filter) -> int:
     The first window of a recurring export begins at the log's first position, so its rows tell nothing about how
     many were received since the start: it is reckoned by event time instead.
     """
+    if run.is_endless:
+        return 0
     if run.axis == Axis.TIME:
         return store.estimate(filter=where, start=run.window_start, end=run.window_end)
     if run.from_tx_id == 0:

@@ -92,6 +92,21 @@ def latest_boundary(start: date, every_hours: int, tz: ZoneInfo, *, until: datet
     return latest
 
 
+def next_midnight(tz: ZoneInfo, *, after: datetime) -> datetime:
+    """The first start of a local day later than `after`."""
+    day = after.astimezone(tz).date()
+    return next(
+        instant
+        for days in (0, 1, 2)  # the day's own start lies ahead where its midnight comes twice
+        if (instant := local_instant(day + timedelta(days=days), 0, tz)) > after
+    )
+
+
+def next_of(cycle: tuple[date, int] | None, tz: ZoneInfo, *, after: datetime) -> datetime:
+    """When a window ends next: at the next boundary of a cycle, else at midnight."""
+    return next_midnight(tz, after=after) if cycle is None else next_boundary(*cycle, tz, after=after)
+
+
 def first_run(start: date, every_hours: int, tz: ZoneInfo, *, now: datetime) -> datetime:
     """When a new recurring export runs first: now if a boundary has passed already, else at its first one."""
     return max(now, next_boundary(start, every_hours, tz, after=local_instant(start, 0, tz)))

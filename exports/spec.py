@@ -16,7 +16,7 @@ from partners.models import Integration
 from projects.models import Project
 
 IDENTIFIERS = ("identity", "email", "phone")
-OFFERED = (Frequency.ONE_TIME, Frequency.RECURRING)
+OFFERED = (Frequency.ONE_TIME, Frequency.RECURRING, Frequency.LIVE)
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ def check(spec: ExportSpec, *, project: Project, now: datetime, previous: Export
     checks: dict[str, Callable[..., None]] = {
         Frequency.ONE_TIME: _check_one_time,
         Frequency.RECURRING: _check_recurring,
+        Frequency.LIVE: _check_live,
     }
     check_dates = checks.get(spec.frequency)
     if check_dates is None:
@@ -151,6 +152,10 @@ def _check_recurring(spec: ExportSpec, today: date, errors: _Errors, previous: E
         errors.add("start_date", _too_old(spec.start_date, today))
     elif spec.start_date > today + timedelta(days=366):
         errors.add("start_date", "An export starts within a year from today.")
+
+
+def _check_live(spec: ExportSpec, today: date, errors: _Errors, previous: ExportSpec | None) -> None:
+    _refuse_extra(spec, errors, "date_from", "date_to", "every_hours", "start_date")
 
 
 def _cycle(spec: ExportSpec) -> tuple[object, ...]:

@@ -17,6 +17,12 @@ def tick() -> None:
     event_tasks.roll_up.delay()
 
 
+@shared_task(name="exports.tasks.captured")
+def captured(project_id: int) -> None:
+    """Something of the project was captured: its live exports go on."""
+    tick_module.wake(now=datetime.now(UTC), project_id=project_id)
+
+
 @shared_task(name="exports.tasks.work")
 def work(shard_id: int) -> None:
     worker.work(shard_id)

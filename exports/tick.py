@@ -9,7 +9,8 @@ import structlog
 from django.db import connection
 
 from events import positions
-from exports import runs
+from exports import actions, runs
+from exports.models import Frequency
 from exports_portal.common import bells
 
 log = structlog.get_logger("exports.tick")
@@ -19,19 +20,36 @@ RING_AGAIN_SECONDS = 5  # a bell may be lost; one that is only slow must not pil
 RING_AT_ONCE = 200
 
 FREE_SHARDS = """
-UPDATE exports_shard SET rung_at = now()
+UPDATE exports_shard SET rung_at = now(), idle = false
  WHERE id IN (
     SELECT s.id FROM exports_shard s
       JOIN exports_run r ON r.id = s.run_id
       JOIN exports_export e ON e.id = r.export_id
       JOIN partners_integration i ON i.id = e.integration_id
-     WHERE s.open AND (s.not_before IS NULL OR s.not_before <= now())
+     WHERE s.open AND (NOT s.idle OR s.not_before <= now()) AND (s.not_before IS NULL OR s.not_before <= now())
        AND (s.lease_until IS NULL OR s.lease_until < now())
        AND (s.rung_at IS NULL OR s.rung_at < now() - make_interval(secs => %s))
        AND i.setup_fault = '' AND (i.paused_until IS NULL OR i.paused_until <= now())
      ORDER BY s.not_before NULLS FIRST, s.id LIMIT %s
        FOR UPDATE OF s SKIP LOCKED)
 RETURNING id, (SELECT e.frequency FROM exports_run r JOIN exports_export e ON e.id = r.export_id WHERE r.id = run_id)
+"""
+# Idle shards of live runs go on when their project captured something behind their cursor, or when their run shall end.
+# A look at the end of the log per project, so that a thousand idle exports cost next to nothing.
+WAKE = """
+WITH resting AS (
+    SELECT s.id, s.cursor_tx_id, s.cursor_id, e.project_id, e.frequency <> 'live' OR e.next_run_at <= %(now)s AS ends
+      FROM exports_shard s JOIN exports_run r ON r.id = s.run_id JOIN exports_export e ON e.id = r.export_id
+     WHERE s.open AND s.idle AND (%(shard)s::bigint IS NULL OR s.id = %(shard)s)
+       AND (%(project)s::bigint IS NULL OR e.project_id = %(project)s)),
+newest AS (
+    SELECT p.project_id, n.tx_id, n.id FROM (SELECT DISTINCT project_id FROM resting) AS p,
+    LATERAL (SELECT tx_id, id FROM events_event WHERE project_id = p.project_id
+              ORDER BY tx_id DESC, id DESC LIMIT 1) AS n)
+UPDATE exports_shard s SET idle = false, not_before = NULL, rung_at = now()
+  FROM resting r LEFT JOIN newest n ON n.project_id = r.project_id
+ WHERE s.id = r.id AND s.idle AND (r.ends OR (n.tx_id, n.id) > (r.cursor_tx_id, r.cursor_id))
+RETURNING s.id
 """
 # The worker of a stopped run died with a request out: its outcome stays unknown, and the page says so.
 ORPHANS = """
@@ -52,15 +70,33 @@ def tick(*, now: datetime) -> int:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
+def queue_of(frequency: str) -> str:
+    """Live exports have workers of their own, so that a backfill never starves them."""
+    return "live" if frequency == Frequency.LIVE else "bulk"
+
+
+def wake(*, now: datetime, project_id: int | None = None, shard_id: int | None = None) -> int:
+    """Wake the idle shards, of a project or one of them, that have something to do; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(WAKE, {"now": now, "project": project_id, "shard": shard_id})
+        awake = cursor.fetchall()
+    for (woken,) in awake:
+        bells.ring_shard(woken, queue="live")
+    return len(awake)
+
+
 def _sweep(*, now: datetime) -> int:
+    actions.follow_zones(now=now)
+    actions.stop_failing(now=now)
     try:
         runs.create_due(now=now)
     except positions.RestoredDump:
         return 0  # /ready says so, and what to do; nothing is sent either
+    wake(now=now)
     with connection.cursor() as cursor:
         cursor.execute(ORPHANS)
         cursor.execute(FREE_SHARDS, [RING_AGAIN_SECONDS, RING_AT_ONCE])
         free = cursor.fetchall()
     for shard_id, frequency in free:
-        bells.ring_shard(shard_id, queue="live" if frequency == "live" else "bulk")
+        bells.ring_shard(shard_id, queue=queue_of(frequency))
     return len(free)

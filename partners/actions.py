@@ -5,8 +5,8 @@ from datetime import datetime
 
 import structlog
 from django.db import IntegrityError, transaction
-from django.db.models import Q
-from django.db.models.functions import Lower
+from django.db.models import Q, Value
+from django.db.models.functions import Coalesce, Lower
 
 from exports_portal.common import audit, bells
 from exports_portal.common.audit import PORTAL, Actor
@@ -139,7 +139,9 @@ def record_setup_fault(*, integration: Integration, message: str, now: datetime)
     as_sent = Integration.objects.filter(pk=integration.pk, updated_at=integration.updated_at)
     if not as_sent.select_for_update().values_list("pk"):  # integrations are always locked before exports
         return
-    integration.exports.filter(status__in=ACTIVE_EXPORTS).update(needs_attention=True, last_error=message)
+    integration.exports.filter(status__in=ACTIVE_EXPORTS).update(
+        needs_attention=True, last_error=message, failing_since=Coalesce("failing_since", Value(now))
+    )
     if as_sent.filter(setup_fault="").update(setup_fault=message, setup_fault_at=now):
         log.error("integration.setup_fault", integration=integration.pk, message=message)
         audit.record(
@@ -162,7 +164,7 @@ def resume(*, integration: Integration) -> None:
     """Forget a setup fault and a pause."""
     Integration.objects.filter(pk=integration.pk).update(setup_fault="", setup_fault_at=None, paused_until=None)
     integration.exports.filter(status__in=ACTIVE_EXPORTS, needs_attention=True).update(
-        needs_attention=False, last_error=""
+        needs_attention=False, last_error="", failing_since=None
     )
 
 

@@ -69,8 +69,9 @@ def edit_project(*, project: Project, name: str, timezone: str, by: Actor, now: 
     name = name.strip()
     _check_project(name, timezone)
     before = {"name": project.name, "timezone": project.timezone}
+    project.zone_changed |= timezone != project.timezone  # the next tick reckons its exports' boundaries anew
     project.name, project.timezone = name, timezone
-    project.save(update_fields=["name", "timezone"])
+    project.save(update_fields=["name", "timezone", "zone_changed"])
     audit.record(
         action="project.edit",
         by=by,

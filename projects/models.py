@@ -52,6 +52,7 @@ class Project(models.Model):
     account_id = models.CharField(max_length=32, unique=True, help_text="public id, part of every address")
     name = models.CharField(max_length=120)
     timezone = models.CharField(max_length=64, default="UTC")
+    zone_changed = models.BooleanField(default=False, help_text="its exports do not follow the new zone yet")
     created_at = models.DateTimeField(default=now, editable=False)
 
     def __str__(self) -> str:

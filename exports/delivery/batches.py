@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from events import store
+from events import positions, store
 from exports import runs
 from exports.models import Axis, Run, Shard
 from partners.contract import Contact, Encoded, Encoder, Limits, Refusal, Skip
@@ -53,6 +53,7 @@ class BatchReader:
     def __init__(self, run: Run, shard: Shard, encoder: Encoder, limits: Limits) -> None:
         self.encoder = encoder
         self._run = run
+        self._until = positions.horizon() if run.until_tx_id is None else run.until_tx_id
         self._limits = Limits(min(limits.records, shard.batch_records), limits.bytes)
         self._after = start_of(shard, run)
         lane = (shard.index, shard.of) if shard.of > 1 else None
@@ -94,14 +95,14 @@ class BatchReader:
                 filter=self._filter,
                 start=run.window_start,
                 end=run.window_end,
-                until_tx=run.until_tx_id,
+                until_tx=self._until,
                 after=self._after,
                 limit=PAGE_ROWS,
             )
         return store.read_by_position(
             filter=self._filter,
             from_tx=run.from_tx_id,
-            until_tx=run.until_tx_id,
+            until_tx=self._until,
             after=self._after,
             limit=PAGE_ROWS,
         )

@@ -32,7 +32,7 @@ UPDATE exports_shard SET lease_until = now() + make_interval(secs => %s)
  WHERE id = %s AND fence = %s AND lease_until > now()
 """
 RELEASE = """
-UPDATE exports_shard SET lease_until = NULL, rung_at = NULL, in_flight = 0,
+UPDATE exports_shard SET lease_until = NULL, rung_at = NULL, in_flight = 0, idle = %(idle)s,
        not_before = CASE WHEN %(wait)s::float8 IS NULL THEN NULL ELSE now() + make_interval(secs => %(wait)s) END
  WHERE id = %(shard)s AND fence = %(fence)s
 """
@@ -69,10 +69,10 @@ class Lease:
             cursor.execute(RENEW, [settings.PORTAL_LEASE_SECONDS, self.shard_id, self.fence])
             return bool(cursor.rowcount == 1)
 
-    def release(self, *, wait: float | None = None) -> None:
-        """Hand the shard back; nobody takes it up again for `wait` seconds."""
+    def release(self, *, wait: float | None = None, idle: bool = False) -> None:
+        """Hand the shard back; nobody takes it up again for `wait` seconds, or before a capture when it is idle."""
         with connection.cursor() as cursor:
-            cursor.execute(RELEASE, {"wait": wait, "shard": self.shard_id, "fence": self.fence})
+            cursor.execute(RELEASE, {"wait": wait, "idle": idle, "shard": self.shard_id, "fence": self.fence})
 
 
 def claim(shard_id: int) -> Lease | None:

@@ -12,15 +12,17 @@ from typing import Any
 
 import structlog
 from django.db import connections
+from django.db.models import Value
+from django.db.models.functions import Coalesce
 from structlog.contextvars import bound_contextvars
 
 from events import positions
-from exports import lifecycle, runs
+from exports import lifecycle, runs, tick
 from exports.delivery import drain, ledger
 from exports.delivery.batches import Batch, BatchReader
 from exports.delivery.exchange import Exchange, Result
 from exports.delivery.lease import Guard, Heartbeat, Lease, claim
-from exports.models import Axis, Export, Frequency, Run, Shard, Status
+from exports.models import Axis, Export, Run, Shard, Status
 from exports_portal.common import bells
 from exports_portal.common.encrypted import SecretUnreadable
 from partners import actions as partner_actions
@@ -74,7 +76,7 @@ def tune_interpreter() -> None:
 
 def queue_of(export: Export) -> str:
     """Live exports have workers of their own, so that a backfill never starves them."""
-    return "live" if export.frequency == Frequency.LIVE else "bulk"
+    return tick.queue_of(export.frequency)
 
 
 class Slice:
@@ -86,12 +88,16 @@ class Slice:
         self.export: Export = self.run.export
         self.lease = lease
         self.deadline = monotonic() + SLICE_SECONDS
+        self.has_more = False
 
     def deliver(self) -> float | None:
-        if self.run.status == Status.PENDING:
+        self.is_first = self.run.status == Status.PENDING
+        if self.is_first:
             lifecycle.run_started(self.run, now=_now())
-        if self.run.axis == Axis.TIME and positions.horizon() < self.run.until_tx_id:
+        if self.run.axis == Axis.TIME and positions.horizon() < (self.run.until_tx_id or 0):
             return 0.5  # a transaction that began before the ceiling is still open (DESIGN 4, ceiling)
+        if self.run.is_endless:
+            runs.end_live(self.run, self.shard, fence=self.lease.fence, now=_now())
         integration = self.export.integration
         try:
             sender = integration.adapter.sender(self.run.settings["integration"], integration.secrets)
@@ -120,7 +126,8 @@ class Slice:
             return None
         exchange = Exchange(sender, self.lease.guard, waiting=drain.waiting_ids(self.export.pk, now=_now()))
         wait = self._read(exchange)
-        if not exchange.requests and self.lease.guard() is Guard.GO:
+        probes = self.is_first or not self.run.is_endless  # an idle live export must not probe at each capture
+        if probes and not exchange.requests and self.lease.guard() is Guard.GO:
             self._notice_bad_key(sender)
         return wait
 
@@ -134,6 +141,7 @@ class Slice:
                 if not go_on or upcoming is None:
                     break
                 batch = upcoming
+        self.has_more = not go_on
         return self._paused(result)
 
     def _settle(self, batch: Batch, result: Result, upcoming: Batch | None) -> bool:
@@ -149,7 +157,7 @@ class Slice:
             lease=self.lease,
             sums=sums,
             cursor=cursor,
-            last=complete and batch.last,
+            last=complete and batch.last and not self.run.is_endless,
             unconfirmed=result.unconfirmed,
             in_flight=upcoming.sendable if go_on and upcoming else 0,
             batch_records=result.batch_records,
@@ -178,7 +186,9 @@ class Slice:
             partner_actions.pause(integration=self.export.integration, until=_now() + timedelta(seconds=wait))
         Shard.objects.filter(pk=self.shard.pk, fence=self.lease.fence).update(failures=failures)
         Run.objects.filter(pk=self.run.pk).update(last_error=verdict.message)
-        Export.objects.filter(pk=self.export.pk).update(last_error=verdict.message)
+        Export.objects.filter(pk=self.export.pk).update(
+            last_error=verdict.message, failing_since=Coalesce("failing_since", Value(_now()))
+        )
         log.warning("batch.retry", status=verdict.status, failures=failures, wait=round(wait, 1), why=verdict.message)
         return wait
 
@@ -189,7 +199,7 @@ class Slice:
 
     def _recovered(self) -> None:
         self.shard.failures, self.export.last_error = 0, ""
-        Export.objects.filter(pk=self.export.pk).update(last_error="", needs_attention=False)
+        Export.objects.filter(pk=self.export.pk).update(last_error="", needs_attention=False, failing_since=None)
         Run.objects.filter(pk=self.run.pk).update(last_error="")
 
     def _notice_bad_key(self, sender: Sender) -> None:
@@ -204,12 +214,25 @@ class Slice:
         if wait is None and not self.shard.reading and self.shard.held:
             due = drain.next_due(self.shard.pk)
             wait = max(0.0, (due - _now()).total_seconds()) if due else None
+        if wait is None and self.run.is_endless and not self.has_more:
+            self._rest()
+            return
         self.lease.release(wait=wait)
         if not self.shard.reading:
             lifecycle.shard_read(self.shard, now=_now())
             self.shard.refresh_from_db()
+            bells.ring_tick()  # the next window may be due
         if not wait and self.shard.open:
             bells.ring_shard(self.shard.pk, queue=queue_of(self.export))
+
+    def _rest(self) -> None:
+        """A live shard that has read all there is waits for a capture, or for its first held record to fall due.
+
+        Something may have been captured between the last page and the release: only then may it go idle.
+        """
+        due = drain.next_due(self.shard.pk) if self.shard.held else None
+        self.lease.release(wait=max(0.0, (due - _now()).total_seconds()) if due else None, idle=True)
+        tick.wake(now=_now(), shard_id=self.shard.pk)
 
 
 class _Ahead:
@@ -217,21 +240,25 @@ class _Ahead:
 
     def __init__(self, reader: BatchReader) -> None:
         self._reader = reader
+        self._started = False
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="reader")
 
     def __enter__(self) -> Iterator[Batch]:
         return self._iterate()
 
     def __exit__(self, *exc: Any) -> None:
-        self._pool.submit(connections.close_all)  # those of the reading thread
+        if self._started:
+            self._pool.submit(connections.close_all)  # those of the reading thread
         self._pool.shutdown(wait=True)
 
     def _iterate(self) -> Iterator[Batch]:
         source = iter(self._reader)
-        upcoming = self._pool.submit(next, source, None)
-        while (batch := upcoming.result()) is not None:
-            upcoming = self._pool.submit(next, source, None)
+        batch = next(source)  # small and idle runs have no more than this: they need neither thread nor connection
+        while not batch.last:
+            self._started, upcoming = True, self._pool.submit(next, source)
             yield batch
+            batch = upcoming.result()
+        yield batch
 
 
 def _now() -> datetime:

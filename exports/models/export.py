@@ -1,6 +1,7 @@
 """An export: what is sent, to which integration, how often."""
 
 from dataclasses import asdict
+from datetime import date
 from typing import TYPE_CHECKING
 
 from django.contrib.postgres.fields import ArrayField
@@ -61,6 +62,10 @@ class ExportQuerySet(models.QuerySet["Export"]):
         """Those whose next run should have been created by `now`."""
         return self.active().filter(next_run_at__lte=now)
 
+    def failing_until(self, moment: object) -> "ExportQuerySet":
+        """Those that no request has got through for since `moment`."""
+        return self.active().filter(failing_since__lte=moment)
+
     def with_counts(self) -> "ExportQuerySet":
         """Adds read, delivered, rejected, held, skipped, in_flight, unconfirmed over all runs."""
         from exports.models.run import Shard
@@ -99,12 +104,19 @@ class Export(models.Model):
     needs_attention = models.BooleanField(default=False, editable=False)
     last_error = models.TextField(default="", editable=False, validators=[MaxLengthValidator(2000)])
 
+    failing_since = models.DateTimeField(
+        null=True, editable=False, help_text="the first of the refusals in a row, with no accepted request since"
+    )
+
     next_run_at = models.DateTimeField(null=True, editable=False)
     captured_from = models.DateTimeField(
         editable=False, help_text="recurring and live: owns what was captured from here on"
     )
     next_tx_id = models.BigIntegerField(editable=False, help_text="the next window of a recurring export begins here")
     exported_on = models.DateTimeField(editable=False, help_text="start of the latest run; the creation until then")
+    continues = models.OneToOneField(
+        "self", null=True, on_delete=models.SET_NULL, related_name="continued_by", editable=False
+    )
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(editable=False)
     created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+", editable=False)
@@ -130,6 +142,11 @@ class Export(models.Model):
         indexes = [
             models.Index(fields=["project", "-exported_on", "-id"], name="exports_newest_first"),
             models.Index(fields=["next_run_at"], name="exports_due", condition=Q(status__in=ACTIVE)),
+            models.Index(
+                fields=["failing_since"],
+                name="exports_failing",
+                condition=Q(status__in=ACTIVE, failing_since__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -150,6 +167,15 @@ class Export(models.Model):
     @property
     def is_active(self) -> bool:
         return self.status in ACTIVE
+
+    @property
+    def cycle(self) -> tuple[date, int] | None:
+        """Start and hours of a recurring export; None for a live one, which begins anew each day."""
+        if self.frequency != Frequency.RECURRING:
+            return None
+        assert self.start_date is not None
+        assert self.every_hours is not None
+        return self.start_date, self.every_hours
 
     @property
     def is_editable(self) -> bool:

@@ -34,7 +34,8 @@ class Run(models.Model):
     window_end = models.DateTimeField()
     from_tx_id = models.BigIntegerField(default=0, help_text="inclusive")
     until_tx_id = models.BigIntegerField(
-        help_text="exclusive: the horizon on the position axis, the ceiling on the time axis"
+        null=True,
+        help_text="exclusive: the horizon, on the time axis the ceiling; none while a live run is open",
     )
     settings = models.JSONField()
     estimate = models.BigIntegerField(default=0)
@@ -60,6 +61,11 @@ class Run(models.Model):
     def __str__(self) -> str:
         return f"run {self.sequence} of {self.export_id}"
 
+    @property
+    def is_endless(self) -> bool:
+        """A live run until midnight or an edit ends it at its cursor."""
+        return self.until_tx_id is None
+
 
 class Shard(models.Model):
     """A part of a run: the records with lane % of == index, delivered strictly in order under a lease.
@@ -74,6 +80,9 @@ class Shard(models.Model):
     open = models.BooleanField(default=True, help_text="there is something to read, or held records to drain")
     reading = models.BooleanField(default=True, help_text="the cursor is not at the end of the window")
 
+    start_tx_id = models.BigIntegerField(default=0, help_text="the cursor of the export that it continues")
+    start_id = models.BigIntegerField(default=0)
+    taken_over = models.IntegerField(default=0, help_text="held records of that export; they are read here, too")
     cursor_tx_id = models.BigIntegerField(default=0)
     cursor_time = models.DateTimeField(null=True)
     cursor_id = models.BigIntegerField(default=0)
@@ -81,6 +90,7 @@ class Shard(models.Model):
     fence = models.BigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
     lease_owner = models.CharField(max_length=120, default="")
+    idle = models.BooleanField(default=False, help_text="of an endless run: waits for something to be captured")
     not_before = models.DateTimeField(null=True, help_text="backing off until then")
     rung_at = models.DateTimeField(null=True, help_text="when a worker was last woken for it")
     failures = models.PositiveIntegerField(default=0, help_text="passing faults in a row")

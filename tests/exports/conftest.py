@@ -116,5 +116,5 @@ def skip_waits(export: Export) -> None:
     """Let backoff and holds of an export end now."""
     from exports.models import Held
 
-    Shard.objects.filter(run__export=export).update(not_before=None)
+    Shard.objects.filter(run__export=export).update(not_before=now() - timedelta(seconds=1))
     Held.objects.filter(export=export).update(not_before=now() - timedelta(seconds=1))

@@ -1,0 +1,34 @@
+"""Foreign transactions held open, for rules about the horizon."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from django.db import connection
+
+
+@contextmanager
+def open_writer() -> Iterator["psycopg.Connection[Any]"]:
+    """A connection of its own whose transaction has written, so that the horizon waits for it."""
+    parameters = connection.get_connection_params()
+    for name in ("cursor_factory", "context"):
+        parameters.pop(name, None)
+    with psycopg.connect(**parameters) as writer:
+        writer.execute("SELECT pg_current_xact_id()")
+        yield writer
+
+
+@contextmanager
+def late_events(count: int) -> Iterator["psycopg.Connection[Any]"]:
+    """Copies of an event that is in the log already, captured by a transaction that has not committed yet."""
+    with open_writer() as writer:
+        writer.execute(
+            "INSERT INTO events_event (project_id, name_id, person_id, uid, tx_id, received_at, occurred_at, identity,"
+            " clevertap_id, lane, properties, flags)"
+            " SELECT project_id, name_id, person_id, gen_random_uuid(), pg_current_xact_id()::text::bigint, now(),"
+            " occurred_at, identity, clevertap_id, lane, properties, flags"
+            " FROM (SELECT * FROM events_event LIMIT 1) AS one, generate_series(1, %s)",
+            [count],
+        )
+        yield writer
