@@ -11,7 +11,7 @@ from exports import schedule
 from exports.hints import ENGAGEMENT_HINTS
 from exports.models import EventChoice, Export, Frequency
 from exports.models.export import EVERY_HOURS
-from exports.spec import IDENTIFIERS, OFFERED, ExportSpec
+from exports.spec import GOING_ON, IDENTIFIERS, OFFERED, ExportSpec
 from exports_portal.common import words
 from exports_portal.common.errors import Invalid
 from exports_portal.common.forms import CardSelect, DateInput
@@ -171,8 +171,10 @@ class ExportForm(forms.Form):
         self.fields["start_date"].widget.attrs["min"] = oldest.isoformat()
 
     def _show(self, export: Export) -> None:
-        self.initial = {name: getattr(export, name) for name in SHOWN} | {"integration": export.integration_id}
-        self.fields["frequency"].choices = [(export.frequency, export.get_frequency_display())]  # type: ignore[attr-defined]
+        shown = {name: getattr(export, name) for name in SHOWN}
+        self.initial = {name: value for name, value in shown.items() if value is not None}
+        self.initial["integration"] = export.integration_id
+        self.fields["frequency"].choices = [(name, Frequency(name).label) for name in GOING_ON]  # type: ignore[attr-defined]
 
     def as_if_sent(self) -> "ExportForm":
         """A copy of the form that holds what the form shows now."""

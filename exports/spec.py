@@ -16,7 +16,8 @@ from partners.models import Integration
 from projects.models import Project
 
 IDENTIFIERS = ("identity", "email", "phone")
-OFFERED = (Frequency.ONE_TIME, Frequency.RECURRING, Frequency.LIVE)
+GOING_ON = (Frequency.RECURRING, Frequency.LIVE)  # they may turn into each other
+OFFERED = (Frequency.ONE_TIME, *GOING_ON)
 
 
 @dataclass(frozen=True)

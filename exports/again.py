@@ -1,0 +1,127 @@
+"""Making a new export from an old one: a duplicate, or one that goes on where a stopped one stood."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Max
+
+from exports import actions, runs, schedule
+from exports.models import Export, Frequency, Held, Run, Shard, Status
+from exports.spec import ExportSpec, check, spec_of
+from exports_portal.common import audit, bells
+from exports_portal.common.audit import Actor
+from exports_portal.common.errors import Refused
+
+TAKE_HELD = """
+INSERT INTO exports_held (export_id, shard_id, record_id, ids, not_before, message)
+SELECT %s, %s, record_id, ids, not_before, message FROM exports_held WHERE export_id = %s ORDER BY id
+"""
+
+
+def duplicate_export(*, export: Export, by: Actor, now: datetime) -> Export:
+    """Create the same export once more. Days that lie too far back by now become the oldest ones allowed."""
+    return actions.create_export(project=export.project, spec=fresh_spec(export, now=now), by=by, now=now)
+
+
+def fresh_spec(export: Export, *, now: datetime) -> ExportSpec:
+    """The spec of a new export like this one, with dates that may be chosen today."""
+    spec, today = spec_of(export), now.astimezone(export.project.tz).date()
+    oldest = schedule.oldest_day(today)
+    dates = {name: getattr(spec, name) for name in ("date_from", "date_to", "start_date")}
+    spec = replace(spec, **{name: value and max(value, oldest) for name, value in dates.items()})
+    return replace(spec, start_date=spec.start_date and max(spec.start_date, today))
+
+
+@transaction.atomic
+def continue_export(*, export: Export, by: Actor, now: datetime) -> Export:
+    """A new export that begins at the cursor of a stopped one and takes over what it held. Once per export.
+
+    The old one keeps its counts, its held records are shown as not sent there. What may have been sent without an
+    answer is sent again, with the same insert_ids.
+    """
+    actions.hold_integrations(export.integration_id)
+    old = actions.locked(export)
+    _refuse_unless_stopped(old)
+    integration = check(spec_of(old), project=old.project, now=now, previous=spec_of(old))
+    new = Export(
+        project=old.project,
+        created_by=actions.user_of(by),
+        created_at=now,
+        updated_at=now,
+        exported_on=now,
+        captured_from=old.captured_from,
+        next_tx_id=old.next_tx_id,
+        continues=old,
+    )
+    new.apply(spec_of(old), integration)
+    new.next_run_at = _next_run(old, now=now)
+    new.save()
+    audit.record(
+        action="export.continue", by=by, now=now, project_id=new.project_id, target=new, after={"export": old.pk}
+    )
+    _take_over(old, new, now=now)
+    transaction.on_commit(bells.ring_tick)
+    return new
+
+
+def _refuse_unless_stopped(export: Export) -> None:
+    if export.frequency == Frequency.ONE_TIME:
+        raise Refused("A one-time export cannot be continued. Duplicate it instead.")
+    if export.status != Status.STOPPED:
+        raise Refused(f"This export is {export.status}. Only a STOPPED one can be continued.")
+    if Export.objects.filter(continues=export).exists():
+        raise Refused("This export has been continued already.")
+
+
+def _next_run(old: Export, *, now: datetime) -> datetime:
+    """A boundary that has passed since the last window is made up for at once."""
+    end = old.runs.aggregate(end=Max("window_end"))["end"] or old.captured_from
+    return max(now, schedule.next_of(old.cycle, old.project.tz, after=end))
+
+
+def _take_over(old: Export, new: Export, *, now: datetime) -> None:
+    reading = Run.objects.filter(export=old, reading=True).order_by("sequence").first()
+    held = Held.objects.filter(export=old).count()
+    if reading is None and not held:
+        return
+    run = _same_window(reading, old, new, now=now)
+    shards = (
+        [_from_cursor(shard, run) for shard in reading.shards.order_by("index")]
+        if reading
+        else [Shard(run=run, index=0, of=1, reading=False, open=True)]
+    )
+    shards[0].read = shards[0].held = shards[0].taken_over = held
+    shards[0].open |= held > 0
+    Shard.objects.bulk_create(shards)
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE_HELD, [new.pk, shards[0].pk, old.pk])
+
+
+def _same_window(reading: Run | None, old: Export, new: Export, *, now: datetime) -> Run:
+    """The window that was being read; for held records alone an empty one at its end."""
+    start = old.runs.aggregate(end=Max("window_end"))["end"] or old.captured_from
+    window: dict[str, Any] = {"window_start": start, "window_end": start}
+    window |= {"from_tx_id": old.next_tx_id, "until_tx_id": old.next_tx_id, "axis": "position"}
+    if reading is not None:
+        window = {name: getattr(reading, name) for name in (*window, "estimate")}
+    settings = runs.frozen_settings(new)
+    return Run.objects.create(
+        export=new, sequence=1, settings=settings, reading=reading is not None, created_at=now, **window
+    )
+
+
+def _from_cursor(shard: Shard, run: Run) -> Shard:
+    return Shard(
+        run=run,
+        index=shard.index,
+        of=shard.of,
+        open=shard.reading,
+        reading=shard.reading,
+        batch_records=shard.batch_records,
+        cursor_tx_id=shard.cursor_tx_id,
+        cursor_id=shard.cursor_id,
+        start_tx_id=shard.cursor_tx_id,
+        start_id=shard.cursor_id,
+    )

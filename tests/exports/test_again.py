@@ -1,0 +1,104 @@
+"""Duplicate, and continue from where a stopped export stood."""
+
+from datetime import timedelta
+
+import pytest
+
+from exports import actions, again
+from exports.models import Export, Held, Run, Shard, Status
+from exports.spec import ExportSpec, spec_of
+from exports_portal.common.errors import Refused
+from partners.actions import disconnect
+from tests.exports.conftest import ANN, deliver, now, skip_waits, today, unique, work_once
+
+
+@pytest.fixture
+def recurring(project, integration):
+    def create(**more) -> Export:
+        start = today(project) - timedelta(days=1)
+        spec = ExportSpec(integration.pk, "recurring", every_hours=24, start_date=start, **more)
+        return actions.create_export(project=project, spec=spec, by=ANN, now=now())
+
+    return create
+
+
+def stop(export: Export) -> Export:
+    return actions.stop_export(export=export, by=ANN, now=now())
+
+
+def test_a_duplicate_is_a_new_export_with_the_same_settings(recurring):
+    old = stop(recurring(name="Nightly", excluded_properties=("Phone",)))
+    new = again.duplicate_export(export=old, by=ANN, now=now())
+    assert (new.pk != old.pk, new.status, new.name) == (True, Status.PENDING, "Nightly")
+    assert spec_of(new).excluded_properties == ("Phone",)
+
+
+def test_a_duplicate_of_an_old_one_time_export_covers_days_that_may_be_chosen(one_time, project):
+    old = one_time()
+    Export.objects.update(date_from=today(project) - timedelta(days=90))
+    old.refresh_from_db()
+    assert again.duplicate_export(export=old, by=ANN, now=now()).date_from == today(project) - timedelta(days=60)
+
+
+def test_a_continued_export_sends_the_rest_of_the_window_and_everything_after_it_once(capture, recurring, sandbox):
+    capture(3500)
+    old = recurring()
+    sandbox.faults({"kind": "status", "status": 503, "contains": '"Number": 3000'})
+    deliver(old, slices=1)
+    old = stop(old)
+    sent = len(sandbox.events())
+    assert 0 < sent < 3500
+    capture(10)
+    sandbox.clear_faults()
+    new = deliver(again.continue_export(export=old, by=ANN, now=now()))
+    actions.run_now(export=new, by=ANN, now=now())
+    new = deliver(new)
+    assert new.delivered == 3510 - sent
+    assert len(sandbox.events()) == len(unique(sandbox)) == 3510
+
+
+def test_what_was_held_is_taken_over_and_stays_counted_on_the_old_export(capture, recurring, sandbox):
+    capture(6, people=3)
+    old = recurring()
+    sandbox.faults({"kind": "throttle", "users": ["person-0000"], "count": 1})
+    deliver(old, slices=1)
+    old = stop(old)
+    new = again.continue_export(export=old, by=ANN, now=now())
+    work_once(new)
+    skip_waits(new)
+    new = deliver(new)
+    assert (new.read, new.delivered, new.held) == (2, 2, 0)
+    assert Shard.objects.get(run__export=old).held == Held.objects.filter(export=old).count() == 2
+    assert len(unique(sandbox)) == 6
+
+
+def test_a_live_export_goes_on_at_its_cursor(capture, integration, project, sandbox):
+    spec = ExportSpec(integration.pk, "live")
+    old = actions.create_export(project=project, spec=spec, by=ANN, now=now())
+    capture(2)
+    work_once(old)
+    old = stop(old)
+    capture(3)
+    new = again.continue_export(export=old, by=ANN, now=now())
+    work_once(new)
+    assert Run.objects.with_counts().get(export=new).delivered == 3
+    assert len(sandbox.events()) == 5
+
+
+def test_an_export_is_continued_once_and_only_when_stopped(recurring, one_time, integration):
+    old = recurring()
+    with pytest.raises(Refused, match="Only a STOPPED one"):
+        again.continue_export(export=old, by=ANN, now=now())
+    again.continue_export(export=stop(old), by=ANN, now=now())
+    with pytest.raises(Refused, match="continued already"):
+        again.continue_export(export=old, by=ANN, now=now())
+    with pytest.raises(Refused, match="one-time"):
+        again.continue_export(export=stop(one_time()), by=ANN, now=now())
+
+
+def test_an_export_of_a_disconnected_partner_is_not_continued(recurring, integration):
+    old = stop(recurring())
+    disconnect(integration=integration, by=ANN, now=now())
+    with pytest.raises(Exception, match="integration"):
+        again.continue_export(export=old, by=ANN, now=now())
+    assert Export.objects.count() == 1

@@ -1,0 +1,130 @@
+"""Rule 1: whatever happens to an export, every event captured since its start is in exactly one window."""
+
+from contextlib import ExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from events.ingest import ingest
+from exports import actions, again, tick
+from exports.delivery import worker
+from exports.models import Export, Frequency, Shard
+from exports.spec import ExportSpec, spec_of
+from exports_portal.common.errors import Refused
+from projects.actions import edit_project
+from tests.exports.conftest import ANN, now, today
+from tests.exports.transactions import late_events
+
+ACTS = (
+    "capture", "capture", "late_begin", "late_commit", "late_rollback", "boundary", "run_now", "hours", "live",
+    "recurring", "zone", "stop_and_continue", "work", "work", "die",
+)  # fmt: skip
+ZONES = ("Asia/Kolkata", "America/New_York", "Australia/Lord_Howe", "UTC")
+
+
+class Story:
+    """One export and what happens to it. `captured` counts the events that must arrive, each in one window."""
+
+    def __init__(self, project: Any, integration: Any, stack: ExitStack) -> None:
+        self.project, self.stack = project, stack
+        spec = ExportSpec(integration.pk, "recurring", every_hours=4, start_date=today(project))
+        self.export = actions.create_export(project=project, spec=spec, by=ANN, now=now())
+        self.captured, self.late, self.zone = 0, [], 0
+
+    def capture(self) -> None:
+        at = int(now().timestamp())
+        record = {"type": "event", "identity": f"person-{self.captured % 3}", "evtName": "Opened", "ts": at}
+        ingest(project=self.project, records=[record] * 3, now=now())
+        self.captured += 3
+
+    def late_begin(self) -> None:
+        if self.captured:
+            self.late.append(self.stack.enter_context(late_events(2)))
+
+    def late_commit(self) -> None:
+        if self.late:
+            self.late.pop().commit()
+            self.captured += 2
+
+    def late_rollback(self) -> None:
+        if self.late:
+            self.late.pop().rollback()
+
+    def boundary(self) -> None:
+        Export.objects.filter(next_run_at__isnull=False).update(next_run_at=now() - timedelta(seconds=1))
+        tick.tick(now=now())
+
+    def run_now(self) -> None:
+        try:
+            actions.run_now(export=self.export, by=ANN, now=now())
+        except Refused:
+            assert self.reads() or self.export.frequency == Frequency.LIVE
+
+    def edit(self, **changes: Any) -> None:
+        self.export.refresh_from_db()
+        spec = ExportSpec(**{**vars(spec_of(self.export)), **changes})
+        self.export = actions.edit_export(export=self.export, spec=spec, version=None, by=ANN, now=now())
+
+    def hours(self) -> None:
+        if self.export.frequency == Frequency.RECURRING:
+            self.edit(every_hours=24 if self.export.every_hours == 4 else 4, start_date=today(self.project))
+
+    def live(self) -> None:
+        self.edit(frequency="live", every_hours=None, start_date=None)
+
+    def recurring(self) -> None:
+        self.edit(frequency="recurring", every_hours=6, start_date=today(self.project))
+
+    def zone_moves(self) -> None:
+        self.zone += 1
+        zone = ZONES[self.zone % len(ZONES)]
+        edit_project(project=self.project, name="Shop", timezone=zone, by=ANN, now=now())
+        self.export.refresh_from_db()
+
+    def stop_and_continue(self) -> None:
+        actions.stop_export(export=self.export, by=ANN, now=now())
+        self.export = again.continue_export(export=self.export, by=ANN, now=now())
+
+    def work(self) -> None:
+        tick.tick(now=now())
+        for shard in Shard.objects.filter(open=True, idle=False):
+            worker.work(shard.pk)
+
+    def die(self) -> None:
+        """A worker took a shard and was killed before it did anything; its lease has run out."""
+        Shard.objects.filter(open=True).update(lease_until=now() - timedelta(seconds=1))
+
+    def reads(self) -> bool:
+        return self.export.runs.active().filter(reading=True).exists()
+
+    def finish(self) -> None:
+        while self.late:
+            self.late_commit()
+        for _ in range(4):
+            self.boundary()
+            self.work()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(acts=st.lists(st.sampled_from(ACTS), min_size=5, max_size=25))
+@pytest.mark.usefixtures("transactional_db")
+def test_every_captured_event_is_in_exactly_one_window(project, integration, sandbox, acts):
+    _clear(sandbox)
+    with ExitStack() as stack:
+        story = Story(project, integration, stack)
+        for act in acts:
+            getattr(story, "zone_moves" if act == "zone" else act)()
+        story.finish()
+    assert len(sandbox.events()) == story.captured
+    assert len({record["event"]["insert_id"] for record in sandbox.events()}) == story.captured
+
+
+def _clear(sandbox: Any) -> None:
+    """Hypothesis runs all its examples within one test: each begins with an empty log and sandbox."""
+    sandbox.reset()
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE exports_export, events_event, events_person, events_eventname CASCADE")
