@@ -202,6 +202,32 @@ def estimate(
     return int(max(scanned, whole) * matching // scanned)
 
 
+def count_by_position(*, filter: Filter, after: tuple[int, int], cursor: tuple[int, int]) -> int:
+    """How many events match with after < (tx_id, id) <= cursor."""
+    between: LiteralString = "(tx_id, id) > (%(after)s, %(after_id)s) AND (tx_id, id) <= (%(to)s, %(to_id)s)"
+    return _count(filter, between, {"after": after[0], "after_id": after[1], "to": cursor[0], "to_id": cursor[1]})
+
+
+def count_by_time(*, filter: Filter, start: datetime, until_tx: int, cursor: tuple[datetime, int]) -> int:
+    """How many events match with start <= occurred_at, (occurred_at, id) <= cursor and tx_id < until_tx."""
+    between: LiteralString = (
+        "occurred_at >= %(start)s AND (occurred_at, id) <= (%(to)s, %(to_id)s) AND tx_id < %(until_tx)s"
+    )
+    return _count(filter, between, {"start": start, "until_tx": until_tx, "to": cursor[0], "to_id": cursor[1]})
+
+
+def _count(where: Filter, between: LiteralString, bounds: dict[str, Any]) -> int:
+    if where.name_ids == ():
+        return 0
+    conditions, values = where.conditions()
+    query: LiteralString = (
+        f"SELECT count(*) FROM events_event e WHERE project_id = %(project)s AND {between}{conditions}"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(query, {**values, **bounds})
+        return int(cursor.fetchone()[0])
+
+
 def _project_rows_until(run: Any, values: dict[str, Any], first_id: int) -> int:
     """Row ids of any project from first_id to the end of the window: ids are given out nearly in position order."""
     query: LiteralString = """
