@@ -14,6 +14,7 @@ from amplitude_client.answer import Answer, NetworkFault
 from amplitude_client.masking import mask
 from amplitude_client.named import THROTTLE_SECONDS, Ids
 from amplitude_client.problems import Problem
+from amplitude_client.text import clean_text
 
 # Nothing documents Retry-After; when it comes it is honoured up to this bound, so that an odd value cannot park an
 # integration.
@@ -95,12 +96,15 @@ def _read(question: _Question) -> Decision:
 def _masked(decision: Decision, api_key: str) -> Decision:
     """The last gate: ids and fields that the server named go into messages as well."""
 
+    def clean(text: str) -> str:
+        return mask(clean_text(text), api_key)  # a server may send what no database stores, such as NUL
+
     def hide(problem: Problem) -> Problem:
-        return replace(problem, field=mask(problem.field, api_key), message=mask(problem.message, api_key))
+        return replace(problem, field=clean(problem.field), message=clean(problem.message))
 
     return replace(
         decision,
-        message=mask(decision.message, api_key),
+        message=clean(decision.message),
         rejected={index: hide(problem) for index, problem in decision.rejected.items()},
         problem=hide(decision.problem) if decision.problem else None,
     )

@@ -40,6 +40,15 @@ def encode_rows(rows: Sequence[store.EventRow], encoder: Encoder) -> list[Outcom
     return encoder.encode(rows, {key: Contact(*value) for key, value in contacts.items()})
 
 
+def fitting(outcomes: Sequence[Outcome], limits: Limits) -> int:
+    """How many of the outcomes fit into one request, by count and by bytes; at least one."""
+    count = min(len(outcomes), limits.records)
+    sizes = [len(outcome.body) + 1 if type(outcome) is Encoded else 0 for outcome in outcomes[:count]]
+    if sum(sizes) <= limits.bytes:
+        return count
+    return max(1, sum(total <= limits.bytes for total in accumulate(sizes)))
+
+
 def start_of(shard: Shard, run: Run) -> tuple[Any, int]:
     """The shard's cursor on its run's axis."""
     if run.axis == Axis.TIME:
@@ -54,7 +63,7 @@ class BatchReader:
         self.encoder = encoder
         self._run = run
         self._until = positions.horizon() if run.until_tx_id is None else run.until_tx_id
-        self._limits = Limits(min(limits.records, shard.batch_records), limits.bytes)
+        self.limits = Limits(min(limits.records, shard.batch_records), limits.bytes)
         self._after = start_of(shard, run)
         lane = (shard.index, shard.of) if shard.of > 1 else None
         self._filter = runs.log_filter(run.settings, project=run.export.project, lane=lane)
@@ -69,20 +78,12 @@ class BatchReader:
             scanned += PAGE_ROWS
             rows += page.rows
             outcomes += encode_rows(page.rows, self.encoder)
-            while (count := self._fill(outcomes)) < len(rows):
+            while (count := fitting(outcomes, self.limits)) < len(rows):
                 yield Batch(rows[:count], outcomes[:count], self.cursor(rows[count - 1]))
                 rows, outcomes, scanned = rows[count:], outcomes[count:], 0
-            if exhausted or len(rows) == self._limits.records or scanned >= SCAN_ROWS:
+            if exhausted or len(rows) == self.limits.records or scanned >= SCAN_ROWS:
                 yield Batch(rows, outcomes, page.end, last=exhausted)
                 rows, outcomes, scanned = [], [], 0
-
-    def _fill(self, outcomes: Sequence[Outcome]) -> int:
-        """How many of the outcomes fit into one request, by count and by bytes; at least one."""
-        count = min(len(outcomes), self._limits.records)
-        sizes = [len(outcome.body) + 1 if type(outcome) is Encoded else 0 for outcome in outcomes[:count]]
-        if sum(sizes) <= self._limits.bytes:
-            return count
-        return max(1, sum(total <= self._limits.bytes for total in accumulate(sizes)))
 
     def cursor(self, row: store.EventRow) -> tuple[Any, int]:
         """The place of a row on the run's axis."""

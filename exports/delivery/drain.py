@@ -1,28 +1,34 @@
-"""Sends held records once their wait is over, in the order in which they were held (DESIGN 5.6)."""
+"""Sends held records once their wait is over, in the order in which they were held (DESIGN 5.6).
 
+Held records belong to (export, id as sent): later records of an id queue behind them, across batches and runs.
+"""
+
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
+from django.db import connection
 from django.db.models import Min
 
 from events import store
 from exports.delivery import ledger
-from exports.delivery.batches import Batch, BatchReader, encode_rows
+from exports.delivery.batches import Batch, BatchReader, encode_rows, fitting
 from exports.delivery.exchange import Exchange, Hold, Result
 from exports.delivery.lease import Lease
 from exports.models import Held, Run
-from partners.contract import Refusal
+from partners.contract import Limits, Refusal
 
 DRAIN_RECORDS = 2_000
 
-# A record goes only when nothing earlier of one of its ids still waits, or is another worker's to send.
-DUE = """
-SELECT h.record_id FROM exports_held h
- WHERE h.shard_id = %(shard)s AND h.not_before <= %(now)s
-   AND NOT EXISTS (
-       SELECT 1 FROM exports_held e
-        WHERE e.export_id = h.export_id AND e.id < h.id AND e.ids && h.ids
-          AND (e.shard_id <> h.shard_id OR e.not_before > %(now)s))
- ORDER BY h.id LIMIT %(limit)s
+# One row per id is enough: whoever queues behind it is looked at again by BLOCKERS when it is due itself.
+WAITING = """
+SELECT k.id, h.not_before FROM unnest(%(ids)s::text[]) AS k (id), LATERAL (
+    SELECT not_before FROM exports_held WHERE export_id = %(export)s AND ids @> ARRAY[k.id] LIMIT 1) AS h
+"""
+# The first held record of each id that may not go now: it waits itself, or is another shard's to send.
+BLOCKERS = """
+SELECT k.id, min(e.id) FROM unnest(%(ids)s::text[]) AS k (id) JOIN exports_held e ON e.ids @> ARRAY[k.id]
+ WHERE e.export_id = %(export)s AND (e.shard_id <> %(shard)s OR e.not_before > %(now)s)
+ GROUP BY k.id
 """
 GONE = Refusal(
     "deleted",
@@ -32,14 +38,16 @@ GONE = Refusal(
 )
 
 
-def waiting_ids(export_id: int, *, now: datetime) -> dict[str, float]:
-    """Ids of an export that have held records → seconds until the last of them may go; later records queue behind."""
-    waits: dict[str, float] = {}
-    for ids, not_before in Held.objects.filter(export_id=export_id).values_list("ids", "not_before").iterator():
-        seconds = max(0.0, (not_before - now).total_seconds())
-        for key in ids:
-            waits[key] = max(waits.get(key, 0.0), seconds)
-    return waits
+def holds_any(export_id: int) -> bool:
+    """Whether an export has held records at all."""
+    return Held.objects.filter(export_id=export_id).exists()
+
+
+def waiting_among(export_id: int, ids: Collection[str], *, now: datetime) -> dict[str, float]:
+    """Which of these ids have held records → seconds to wait; at least a moment, as the held ones go first."""
+    with connection.cursor() as cursor:
+        cursor.execute(WAITING, {"ids": list(ids), "export": export_id})
+        return {key: max(0.0, (not_before - now).total_seconds()) for key, not_before in cursor.fetchall()}
 
 
 def next_due(shard_id: int) -> datetime | None:
@@ -48,18 +56,20 @@ def next_due(shard_id: int) -> datetime | None:
     return first
 
 
-def drain(*, run: Run, lease: Lease, reader: BatchReader, exchange: Exchange, now: datetime) -> Result:
+def drain(*, run: Run, lease: Lease, reader: BatchReader, exchange: Exchange, limits: Limits, now: datetime) -> Result:
     """Send what is due of this shard's held records and settle it. Returns what the exchange says."""
-    record_ids = _due(lease.shard_id, now=now)
+    record_ids = _due(run.export_id, lease.shard_id, limits.records, now=now)
     if not record_ids:
         return Result()
     rows = store.read_by_ids(run.export.project_id, record_ids)
     found = [rows[record_id] for record_id in record_ids if record_id in rows]
-    batch = Batch(found, encode_rows(found, reader.encoder), end=(None, 0))
+    outcomes = encode_rows(found, reader.encoder)
+    count = fitting(outcomes, limits)
+    batch = Batch(found[:count], outcomes[:count], end=(None, 0))
     result = exchange.run(batch.outcomes)
     still = {found[index].id: other for index, other in result.others.items() if isinstance(other, Hold)}
     result.others = {index: other for index, other in result.others.items() if not isinstance(other, Hold)}
-    sums = ledger.tally(batch, result, len(found))
+    sums = ledger.tally(batch, result, len(batch.rows))
     lost = set(record_ids) - set(rows)
     sums.rejected.extend((record_id, GONE) for record_id in lost)
     gone = [*lost, *(found[index].id for index in (*result.accepted, *result.others))]
@@ -69,9 +79,20 @@ def drain(*, run: Run, lease: Lease, reader: BatchReader, exchange: Exchange, no
     return result
 
 
-def _due(shard_id: int, *, now: datetime) -> list[int]:
-    held = Held.objects.raw(
-        DUE.replace("h.record_id FROM", "h.id, h.record_id FROM"),
-        {"shard": shard_id, "now": now, "limit": DRAIN_RECORDS},
-    )
-    return [row.record_id for row in held]
+def _due(export_id: int, shard_id: int, limit: int, *, now: datetime) -> list[int]:
+    """Held records that may go, oldest first: none of whose ids has an earlier one that must wait."""
+    held = list(Held.objects.filter(shard_id=shard_id, not_before__lte=now).order_by("id")[: min(limit, DRAIN_RECORDS)])
+    blocked = _blockers(export_id, shard_id, {key for row in held for key in row.ids}, now=now)
+    due = []
+    for row in held:
+        if any(blocked.get(key, row.pk) < row.pk for key in row.ids):
+            blocked |= {key: min(row.pk, blocked.get(key, row.pk)) for key in row.ids}
+        else:
+            due.append(row.record_id)
+    return due
+
+
+def _blockers(export_id: int, shard_id: int, ids: Iterable[str], *, now: datetime) -> dict[str, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(BLOCKERS, {"ids": list(ids), "export": export_id, "shard": shard_id, "now": now})
+        return dict(cursor.fetchall())

@@ -14,7 +14,7 @@ from partners.contract import Outcome as Answer
 
 log = structlog.get_logger("exports.delivery")
 
-WALL = 5  # so many single records refused in a row, without a name for the culprit, are a wall and no poison
+WALL = 5  # so many single records refused in a row, without a name for the culprit, may be a wall and no poison
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ class Exchange:
         self._guard = guard
         self.waiting = waiting
         self.requests = 0
-        self._suspects: list[int] = []
+        self._suspects: list[int] = []  # of the batch, refused one by one since the last request that was accepted
+        self._refused_in_row = 0  # the same over all batches of the slice
+        self._accepted: Encoded | None = None
 
     def run(self, outcomes: Sequence[Outcome]) -> Result:
         """Send all that can be sent of these, in order."""
@@ -118,12 +120,12 @@ class Exchange:
         self, outcomes: Sequence[Outcome], part: list[int], verdict: Verdict, parts: deque[list[int]], result: Result
     ) -> None:
         if verdict.outcome is Answer.ACCEPTED:
-            self._suspects = []
+            self._accept(_encoded(outcomes[part[-1]]))
             result.accepted += part
         elif verdict.outcome is Answer.PARTIAL:
             self._set_aside(outcomes, part, verdict, parts, result)
         elif verdict.outcome in (Answer.SPLIT, Answer.TOO_LARGE):
-            self._halve(part, verdict, parts, result)
+            self._halve(outcomes, part, verdict, parts, result)
         else:
             result.pause = verdict
             result.unconfirmed = len(part) if verdict.unknown else 0
@@ -137,12 +139,19 @@ class Exchange:
             result.others[part[position]] = Hold(seconds, verdict.message)
             self.waiting.update(dict.fromkeys(ids_of(_encoded(outcomes[part[position]])), seconds))
         rest = [index for index in part if index not in result.others]
-        if len(rest) < len(part):
+        if len(rest) == len(part):  # an answer that names nobody must not be repeated for ever
+            self._halve(outcomes, part, verdict, parts, result)
+        elif verdict.maybe_more:
+            parts.extendleft(_behind_the_first(rest, min((*verdict.rejected, *verdict.held))))
+        else:
             parts.appendleft(rest)
-        else:  # an answer that names nobody must not be repeated for ever
-            self._halve(part, verdict, parts, result)
 
-    def _halve(self, part: list[int], verdict: Verdict, parts: deque[list[int]], result: Result) -> None:
+    def _accept(self, record: Encoded) -> None:
+        self._suspects, self._refused_in_row, self._accepted = [], 0, record
+
+    def _halve(
+        self, outcomes: Sequence[Outcome], part: list[int], verdict: Verdict, parts: deque[list[int]], result: Result
+    ) -> None:
         if len(part) > 1:
             middle = len(part) // 2
             if verdict.outcome is Answer.TOO_LARGE:
@@ -150,12 +159,42 @@ class Exchange:
             parts.appendleft(part[middle:])
             parts.appendleft(part[:middle])
             return
-        self._suspects.append(part[0])
         result.others[part[0]] = verdict.refusal or Refusal("refused", "", verdict.message, "")
-        if verdict.outcome is Answer.SPLIT and len(self._suspects) >= WALL:
-            for index in self._suspects:
-                del result.others[index]
-            result.pause = _setup_fault(verdict)
+        if verdict.outcome is Answer.SPLIT:
+            self._suspects.append(part[0])
+            self._refused_in_row += 1
+            if self._refused_in_row >= WALL:
+                self._poison_or_wall(verdict, result)
+
+    def _poison_or_wall(self, verdict: Verdict, result: Result) -> None:
+        """A wall refuses everything, so what was accepted before tells: its insert_id makes a repeat harmless.
+
+        Under a wall nothing is rejected. Where nothing has been accepted in this slice a wall is assumed (DESIGN 6);
+        records that earlier batches of a single record lost to it stay rejected, and can be sent again.
+        """
+        if self._accepted is not None:
+            result.guard = self._guard()
+            if result.guard is not Guard.GO:
+                return
+            control = self._sender.send([self._accepted])
+            self.requests += 1
+            if control.outcome is Answer.ACCEPTED:
+                self._accept(self._accepted)
+                return
+            verdict = control
+        for index in self._suspects:
+            del result.others[index]
+        result.pause = _setup_fault(verdict) if verdict.outcome is Answer.SPLIT else verdict
+
+
+def _behind_the_first(rest: list[int], place: int) -> list[list[int]]:
+    """The parts to send, last first, after an answer that may have stopped at the first bad record, at `place`.
+
+    All before it are good. Every refusal takes one bad record away and leaves one part more, so b bad records of n
+    cost 2b + 1 requests at most, and halving what is unknown keeps the records sent to about n log n in all.
+    """
+    middle = place + (len(rest) - place) // 2
+    return [part for part in (rest[middle:], rest[:middle]) if part]
 
 
 def _without_unsendable(outcomes: Sequence[Outcome], result: Result) -> list[int]:

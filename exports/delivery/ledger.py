@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any, cast
 
 from django.db import transaction
@@ -111,10 +112,14 @@ def settle_drained(
     _update(lease, changes)
     _insert_rows(run, lease, sums, now=now)
     Held.objects.filter(shard_id=lease.shard_id, record_id__in=gone).delete()
-    for record_id, hold in still.items():
-        Held.objects.filter(shard_id=lease.shard_id, record_id=record_id).update(
+    for hold, held in groupby(sorted(still.items(), key=lambda item: _wait(item[1])), key=lambda item: item[1]):
+        Held.objects.filter(shard_id=lease.shard_id, record_id__in=[record_id for record_id, _ in held]).update(
             not_before=now + timedelta(seconds=hold.seconds), message=hold.message
         )
+
+
+def _wait(hold: Hold) -> tuple[float, str]:
+    return hold.seconds, hold.message
 
 
 def mark_in_flight(lease: Lease, records: int) -> None:

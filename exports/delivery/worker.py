@@ -20,13 +20,13 @@ from events import positions
 from exports import lifecycle, runs, tick
 from exports.delivery import drain, ledger
 from exports.delivery.batches import Batch, BatchReader
-from exports.delivery.exchange import Exchange, Result
+from exports.delivery.exchange import Exchange, Result, ids_of
 from exports.delivery.lease import Guard, Heartbeat, Lease, claim
 from exports.models import Axis, Export, Run, Shard, Status
 from exports_portal.common import bells
 from exports_portal.common.encrypted import SecretUnreadable
 from partners import actions as partner_actions
-from partners.contract import Outcome, Sender, Verdict
+from partners.contract import Encoded, Outcome, Sender, Verdict
 
 log = structlog.get_logger("exports.delivery")
 
@@ -118,13 +118,15 @@ class Slice:
                 lease=self.lease,
                 reader=self.reader,
                 exchange=Exchange(sender, self.lease.guard, waiting={}),
+                limits=self.reader.limits,
                 now=_now(),
             )
             if result.pause or result.guard is not Guard.GO:
                 return self._paused(result)
         if not self.shard.reading:
             return None
-        exchange = Exchange(sender, self.lease.guard, waiting=drain.waiting_ids(self.export.pk, now=_now()))
+        exchange = Exchange(sender, self.lease.guard, waiting={})
+        self.holds_any = drain.holds_any(self.export.pk)
         wait = self._read(exchange)
         probes = self.is_first or not self.run.is_endless  # an idle live export must not probe at each capture
         if probes and not exchange.requests and self.lease.guard() is Guard.GO:
@@ -136,6 +138,9 @@ class Slice:
             batch = next(batches)
             ledger.mark_in_flight(self.lease, batch.sendable)
             for upcoming in chain(batches, [None]):
+                if self.holds_any:
+                    ids = {key for outcome in batch.outcomes if isinstance(outcome, Encoded) for key in ids_of(outcome)}
+                    exchange.waiting |= drain.waiting_among(self.export.pk, ids, now=_now())
                 result = exchange.run(batch.outcomes)
                 go_on = self._settle(batch, result, upcoming)
                 if not go_on or upcoming is None:

@@ -1,6 +1,7 @@
 """Records that were not simply accepted: rejected, held, skipped."""
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from exports.models.export import Export
@@ -43,6 +44,7 @@ class Held(models.Model):
         indexes = [
             models.Index(fields=["shard", "not_before", "id"], name="held_due"),
             models.Index(fields=["export", "id"], name="held_by_export"),
+            GinIndex(fields=["ids"], name="held_by_ids"),
         ]
 
 
