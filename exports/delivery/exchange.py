@@ -72,6 +72,9 @@ class Exchange:
         probed = False
         while parts and result.pause is None:
             part = self._without_waiting(outcomes, parts.popleft(), result)
+            if result.batch_records is not None and len(part) > result.batch_records:
+                parts.appendleft(part[result.batch_records :])
+                part = part[: result.batch_records]
             if not part:
                 continue
             result.guard = self._guard()
