@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
@@ -14,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from exports import actions
+from exports import actions, again, rejected
 from exports.filters import ExportFilter
 from exports.models import Export, Rejected, Run
 from exports.preview import of_export, preview
@@ -24,10 +25,13 @@ from exports.serializers import (
     ExportSerializer,
     PreviewSerializer,
     RejectedSerializer,
+    ResendAnswer,
+    ResendInput,
     RunSerializer,
 )
 from exports.spec import spec_of
 from exports_portal.common.api import ProjectView
+from exports_portal.common.files import csv_file
 
 
 class ProjectFilters(DjangoFilterBackend):
@@ -101,6 +105,20 @@ class ExportViewSet(ProjectView, GenericViewSet):
         run = actions.run_now(export=self._own(pk), by=self.by, now=self.now)
         return Response(RunSerializer(Run.objects.with_counts().get(pk=run.pk)).data)
 
+    @extend_schema(request=None, responses={201: ExportSerializer})
+    @action(detail=True, methods=["post"])
+    def duplicate(self, request: Request, pk: int) -> Response:
+        """A new export with the same settings; days too far back by now become the oldest ones allowed."""
+        export = again.duplicate_export(export=self._own(pk), by=self.by, now=self.now)
+        return self._answer(export.pk, status=201)
+
+    @extend_schema(request=None, responses={201: ExportSerializer})
+    @action(detail=True, methods=["post"], url_path="continue")
+    def go_on(self, request: Request, pk: int) -> Response:
+        """A new export that begins where a stopped recurring or live one stood, with what it held. Once, else 409."""
+        export = again.continue_export(export=self._own(pk), by=self.by, now=self.now)
+        return self._answer(export.pk, status=201)
+
     @extend_schema(responses=PreviewSerializer)
     @action(detail=True, methods=["get"], url_path="preview", url_name="preview")
     def preview_saved(self, request: Request, pk: int) -> Response:
@@ -158,3 +176,19 @@ class RunViewSet(ProjectView, GenericViewSet):
         reasons = request.query_params.getlist("reason")
         rows = Rejected.objects.filter(run=run).order_by("id")
         return self.listed(rows.filter(reason__in=reasons) if reasons else rows, RejectedSerializer)
+
+    @extend_schema(request=ResendInput, responses=ResendAnswer)
+    @action(detail=True, methods=["post"], url_path="rejected/resend", url_name="rejected-resend")
+    def resend(self, request: Request, pk: int) -> Response:
+        """Send rejected records again: some by id, or all of a reason. 409 where consent is missing."""
+        run = get_object_or_404(self.get_queryset().select_related("export"), pk=pk)
+        given = self.given(ResendInput)
+        queued = rejected.resend(export=run.export, run=run, by=self.by, now=self.now, **given)
+        return Response({"queued": queued})
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
+    @action(detail=True, methods=["get"], url_path="rejected.csv", url_name="rejected-csv")
+    def rejected_csv(self, request: Request, pk: int) -> StreamingHttpResponse:
+        """The rejected records of a run as a CSV file, safe to open in a spreadsheet."""
+        run = get_object_or_404(self.get_queryset(), pk=pk)
+        return csv_file(rejected.as_csv(Rejected.objects.filter(run=run)), f"rejected-run-{run.pk}")

@@ -12,6 +12,7 @@ from django.http import QueryDict
 from exports.models import Frequency, Rejected, Run, Skipped
 from exports.presenting import Chart, ExportLine, RunLine
 from exports.preview import SKIP_REASONS, PreviewRecord, sample
+from exports.rejected import reasons
 from exports_portal.common import words
 from exports_portal.common.models import AuditEntry
 
@@ -27,6 +28,8 @@ ACTS = {
     "stop": "Stopped",
     "retry": "Retried",
     "run_now": "Run now",
+    "resend": "Rejected records sent again",
+    "continue": "Continued from where another stopped",
 }
 
 
@@ -82,14 +85,30 @@ class Detail:
     @cached_property
     def rejected(self) -> "Page[Any]":
         rows = Rejected.objects.filter(run__export=self.export).select_related("run").order_by("-id")
+        rows = rows.filter(reason=self.reason) if self.reason else rows
         return Paginator(rows, PER_PAGE).get_page(self._query.get("page"))
+
+    @cached_property
+    def reason(self) -> str:
+        """The reason that the list of rejected records is filtered by; empty: all."""
+        return str(self._query.get("reason", "")).replace("\0", "")
+
+    @cached_property
+    def reasons(self) -> list[tuple[str, int]]:
+        """Why records were rejected, and how many."""
+        return reasons(Rejected.objects.filter(run__export=self.export))
+
+    @property
+    def asks_consent(self) -> bool:
+        """Somebody wanted to send records again that the partner may count twice by now."""
+        return self._query.get("consent") == "asked"
 
     @cached_property
     def skip_reasons(self) -> list[tuple[str, int]]:
         """Why records could not be sent at all, and how many."""
         totals: dict[str, int] = {}
-        for reasons in self.export.runs.values_list("shards__skip_reasons", flat=True):
-            for reason, count in (reasons or {}).items():
+        for counted in self.export.runs.values_list("shards__skip_reasons", flat=True):
+            for reason, count in (counted or {}).items():
                 totals[reason] = totals.get(reason, 0) + count
         return [(SKIP_REASONS.get(reason, reason), count) for reason, count in sorted(totals.items())]
 

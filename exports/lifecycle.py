@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from django.db import transaction
 
-from exports.models import Export, Frequency, Run, Shard, Status
+from exports.models import Export, Frequency, Rejected, Run, Shard, Status
 from exports_portal.common import audit
 from exports_portal.common.audit import PORTAL, Actor
 
@@ -104,6 +104,9 @@ def stop(export: Export, *, by: Actor, now: datetime, reason: str = "", user: An
     answer comes, as settling asks for the fence and not for the status.
     """
     _lock(export.pk)
+    queued = Shard.objects.filter(run__export=export, resend_at__isnull=False)
+    Rejected.objects.filter(shard__in=queued, resend_at__isnull=False).update(resend_at=None)
+    queued.update(resend_at=None)
     detail = {"reason": reason} if reason else {}
     if not _move(
         export,

@@ -151,8 +151,25 @@ class RunSerializer(serializers.ModelSerializer):
         return 1 + run.takeovers if run.started_at else 0
 
 
+class ResendInput(StrictSerializer):
+    """Which rejected records shall be sent again: some by id, or all of a reason."""
+
+    ids = serializers.ListField(child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), required=False)
+    reason = serializers.CharField(required=False)
+    consent = serializers.BooleanField(
+        default=False, help_text="also those rejected more than 7 days ago, which the partner may count twice"
+    )
+
+
+class ResendAnswer(serializers.Serializer):
+    """How many records have been queued by this request."""
+
+    queued = serializers.IntegerField()
+
+
 class RejectedSerializer(serializers.ModelSerializer):
     payload = serializers.SerializerMethodField(help_text="the record as it was sent")
+    queued = serializers.SerializerMethodField(help_text="it will be sent again")
 
     class Meta:
         model = Rejected
@@ -164,9 +181,13 @@ class RejectedSerializer(serializers.ModelSerializer):
             "cure",
             "payload",
             "attempts",
+            "queued",
             "created_at",
         ]
         read_only_fields = fields
+
+    def get_queued(self, record: Rejected) -> bool:
+        return record.resend_at is not None
 
     def get_payload(self, record: Rejected) -> dict[str, Any] | str | None:
         try:

@@ -26,7 +26,8 @@ UPDATE exports_shard SET rung_at = now(), idle = false
       JOIN exports_run r ON r.id = s.run_id
       JOIN exports_export e ON e.id = r.export_id
       JOIN partners_integration i ON i.id = e.integration_id
-     WHERE s.open AND (NOT s.idle OR s.not_before <= now()) AND (s.not_before IS NULL OR s.not_before <= now())
+     WHERE (s.open AND (NOT s.idle OR s.not_before <= now()) OR s.resend_at <= now())
+       AND (s.not_before IS NULL OR s.not_before <= now())
        AND (s.lease_until IS NULL OR s.lease_until < now())
        AND (s.rung_at IS NULL OR s.rung_at < now() - make_interval(secs => %s))
        AND i.setup_fault = '' AND (i.paused_until IS NULL OR i.paused_until <= now())

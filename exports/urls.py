@@ -14,5 +14,9 @@ urlpatterns = [
     path(ROOT + "<int:pk>/edit/", views.export_edit, name="export-edit"),
     path(ROOT + "<int:pk>/stop/", views.export_stop, name="export-stop"),
     path(ROOT + "<int:pk>/retry/", views.export_retry, name="export-retry"),
+    path(ROOT + "<int:pk>/rejected.csv", views.rejected_csv, name="rejected-csv"),
+    path(ROOT + "<int:pk>/resend/", views.rejected_resend, name="rejected-resend"),
+    path(ROOT + "<int:pk>/duplicate/", views.export_duplicate, name="export-duplicate"),
+    path(ROOT + "<int:pk>/continue/", views.export_continue, name="export-continue"),
     path(ROOT + "<int:pk>/run-now/", views.export_run_now, name="export-run-now"),
 ]

@@ -4,21 +4,22 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.views.decorators.http import require_GET, require_POST
 
-from exports import actions, panel
+from exports import actions, again, panel, rejected
 from exports.detail import Detail
 from exports.filters import ExportFilter
 from exports.listing import Filters, chosen_size, paged
-from exports.models import Export
+from exports.models import Export, Rejected
 from exports.presenting import lines
 from exports_portal.common.audit import actor_of
-from exports_portal.common.errors import Refused
+from exports_portal.common.errors import Invalid, Refused
+from exports_portal.common.files import csv_file
 from exports_portal.common.htmx import go_to, render_for
 from partners.registry import all_adapters
 from projects.models import Project
@@ -140,6 +141,64 @@ def export_retry(request: ProjectRequest, project: Project, pk: int) -> HttpResp
 def export_run_now(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
     """Run now."""
     return _act(request, project, pk, actions.run_now, "A run has been started")
+
+
+@require_POST
+@project_page(*EDITORS)
+def export_duplicate(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
+    """Duplicate: the same export once more."""
+    return _make(request, project, pk, again.duplicate_export)
+
+
+@require_POST
+@project_page(*EDITORS)
+def export_continue(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
+    """Continue from where it stopped, as a new export."""
+    return _make(request, project, pk, again.continue_export)
+
+
+@require_GET
+@project_page()
+def rejected_csv(request: ProjectRequest, project: Project, pk: int) -> StreamingHttpResponse:
+    """The rejected records of an export, of one reason or all, as a file."""
+    export = get_object_or_404(_exports(project), pk=pk)
+    rows = Rejected.objects.filter(run__export=export)
+    reason = request.GET.get("reason", "")
+    return csv_file(rejected.as_csv(rows.filter(reason=reason) if reason else rows), f"rejected-export-{pk}")
+
+
+@require_POST
+@project_page(*EDITORS)
+def rejected_resend(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
+    """Send rejected records again: the chosen ones, or all of a reason."""
+    export = get_object_or_404(_exports(project), pk=pk)
+    back = f"{reverse('exports:export-view', args=[project.account_id, pk])}?tab=rejected"
+    try:
+        queued = rejected.resend(
+            export=export,
+            **rejected.chosen_in(request.POST),
+            by=actor_of(request.user),
+            now=timezone.now(),
+        )
+        messages.success(request, f"{queued:,} {'record is' if queued == 1 else 'records are'} being sent again")
+    except Invalid as error:
+        messages.error(request, error.sentence)
+    except Refused as error:
+        messages.error(request, str(error))
+        return redirect(f"{back}&consent=asked")
+    return redirect(back)
+
+
+def _make(request: ProjectRequest, project: Project, pk: int, verb: Callable[..., Export]) -> HttpResponse:
+    """Show the new export that the verb makes; what it refuses is said on the old one."""
+    old = get_object_or_404(_exports(project), pk=pk)
+    try:
+        new = verb(export=old, by=actor_of(request.user), now=timezone.now())
+    except (Invalid, Refused) as error:
+        messages.error(request, error.sentence if isinstance(error, Invalid) else str(error))
+        return redirect("exports:export-view", project.account_id, pk)
+    messages.success(request, f"{new.integration.adapter.label} data export initiated.")
+    return redirect("exports:export-view", project.account_id, new.pk)
 
 
 def _act(request: ProjectRequest, project: Project, pk: int, verb: Callable[..., Any], message: str) -> HttpResponse:

@@ -4,14 +4,15 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 
 from projects import access
 from projects.models import Project, Role
 
 EDITORS = (Role.MARKETER, Role.ADMIN)
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 class ProjectRequest(HttpRequest):
@@ -30,7 +31,7 @@ def project_page(*roles: Role) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def page(request: ProjectRequest, account_id: str, **captured: Any) -> HttpResponse:
+        def page(request: ProjectRequest, account_id: str, **captured: Any) -> HttpResponseBase:
             project = access.project_for(request.user, account_id)
             request.project = project
             user: Any = request.user

@@ -21,7 +21,7 @@ UPDATE exports_shard AS s
        unconfirmed = greatest(s.unconfirmed, s.in_flight), in_flight = 0
   FROM old, exports_run r JOIN exports_export e ON e.id = r.export_id
   JOIN partners_integration i ON i.id = e.integration_id
- WHERE s.id = old.id AND r.id = s.run_id AND s.open
+ WHERE s.id = old.id AND r.id = s.run_id AND (s.open OR s.resend_at <= now())
    AND (s.lease_until IS NULL OR s.lease_until < now())
    AND (s.not_before IS NULL OR s.not_before <= now())
    AND i.setup_fault = '' AND (i.paused_until IS NULL OR i.paused_until <= now())
@@ -36,7 +36,7 @@ UPDATE exports_shard SET lease_until = NULL, rung_at = NULL, in_flight = 0, idle
        not_before = CASE WHEN %(wait)s::float8 IS NULL THEN NULL ELSE now() + make_interval(secs => %(wait)s) END
  WHERE id = %(shard)s AND fence = %(fence)s
 """
-GUARD = "SELECT fence = %s AND lease_until > now(), open FROM exports_shard WHERE id = %s"
+GUARD = "SELECT fence = %s AND lease_until > now(), open, resend_at IS NOT NULL FROM exports_shard WHERE id = %s"
 
 
 class Guard(Enum):
@@ -55,13 +55,20 @@ class Lease:
     unconfirmed: int
 
     def guard(self) -> Guard:
-        """Ask before every request. One look-up by primary key."""
+        """Ask before every request of a run. One look-up by primary key."""
+        return self._guard()[0]
+
+    def guard_resend(self) -> Guard:
+        """The same before rejected records are sent again, which they may be when their run is closed."""
+        return self._guard()[1]
+
+    def _guard(self) -> tuple[Guard, Guard]:
         with connection.cursor() as cursor:
             cursor.execute(GUARD, [self.fence, self.shard_id])
             row = cursor.fetchone()
         if row is None or not row[0]:
-            return Guard.LOST
-        return Guard.GO if row[1] else Guard.STOPPED
+            return Guard.LOST, Guard.LOST
+        return Guard.GO if row[1] else Guard.STOPPED, Guard.GO if row[2] else Guard.STOPPED
 
     def renew(self) -> bool:
         """Extend it; False once it has expired or been taken: an expired lease is never renewed."""

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any, cast
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Min
 
 from exports.delivery.batches import Batch, Outcome
 from exports.delivery.exchange import Hold, Other, Result, ids_of
@@ -116,6 +116,40 @@ def settle_drained(
         Held.objects.filter(shard_id=lease.shard_id, record_id__in=[record_id for record_id, _ in held]).update(
             not_before=now + timedelta(seconds=hold.seconds), message=hold.message
         )
+
+
+@transaction.atomic
+def settle_resent(
+    *, lease: Lease, batch: Batch, result: Result, lost: Sequence[int], gone: Refusal, now: datetime
+) -> None:
+    """Move records from rejected to delivered on their run, or keep them rejected with what the new attempt said.
+
+    lost: records that are in the log no more. What is in neither outcome stays queued.
+    """
+    mine = Rejected.objects.filter(shard_id=lease.shard_id)
+    accepted = [batch.rows[index].id for index in result.accepted]
+    refused = [(record_id, gone) for record_id in lost]
+    for index, other in result.others.items():
+        record_id, outcome = batch.rows[index].id, batch.outcomes[index]
+        if isinstance(other, Hold):
+            mine.filter(record_id=record_id).update(resend_at=now + timedelta(seconds=other.seconds))
+        elif isinstance(other, Refusal):
+            payload = outcome.body.decode() if isinstance(outcome, Encoded) else other.payload
+            refused.append((record_id, replace(other, payload=payload)))
+    mine.filter(record_id__in=accepted).delete()
+    for record_id, refusal in refused:
+        mine.filter(record_id=record_id).update(
+            reason=refusal.reason,
+            field=refusal.field[:120],
+            message=refusal.message,
+            cure=refusal.cure,
+            payload=refusal.payload,
+            attempts=F("attempts") + 1,
+            resend_at=None,
+        )
+    queued = mine.filter(resend_at__isnull=False).order_by().values("shard").annotate(first=Min("resend_at"))
+    moved = {"delivered": F("delivered") + len(accepted), "rejected": F("rejected") - len(accepted)}
+    _update(lease, {**moved, "unconfirmed": result.unconfirmed, "in_flight": 0, "resend_at": queued.values("first")})
 
 
 def _wait(hold: Hold) -> tuple[float, str]:

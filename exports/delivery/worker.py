@@ -4,6 +4,7 @@ import gc
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import chain
@@ -18,7 +19,7 @@ from structlog.contextvars import bound_contextvars
 
 from events import positions
 from exports import lifecycle, runs, tick
-from exports.delivery import drain, ledger
+from exports.delivery import drain, ledger, resend
 from exports.delivery.batches import Batch, BatchReader
 from exports.delivery.exchange import Exchange, Result, ids_of
 from exports.delivery.lease import Guard, Heartbeat, Lease, claim
@@ -98,16 +99,34 @@ class Slice:
             return 0.5  # a transaction that began before the ceiling is still open (DESIGN 4, ceiling)
         if self.run.is_endless:
             runs.end_live(self.run, self.shard, fence=self.lease.fence, now=_now())
-        integration = self.export.integration
         try:
-            sender = integration.adapter.sender(self.run.settings["integration"], integration.secrets)
+            if self.shard.resend_at is not None and self.shard.resend_at <= _now():
+                with closing(self._sender(self.export.integration.settings)) as sender:
+                    result = self._resend(sender)
+                if result.pause or result.guard is not Guard.GO:
+                    return self._paused(result)
+            if not self.shard.open:
+                return None
+            with closing(self._sender(self.run.settings["integration"])) as sender:
+                return self._deliver(sender)
         except SecretUnreadable as error:
+            integration = self.export.integration
             partner_actions.record_setup_fault(integration=integration, message=str(error), now=_now())
             return 1.0
-        try:
-            return self._deliver(sender)
-        finally:
-            sender.close()
+
+    def _sender(self, settings: dict[str, str]) -> Sender:
+        integration = self.export.integration
+        return integration.adapter.sender(settings, integration.secrets)
+
+    def _resend(self, sender: Sender) -> Result:
+        """Rejected records that a person wants sent again go where the integration points today."""
+        return resend.resend(
+            run=self.run,
+            lease=self.lease,
+            exchange=Exchange(sender, self.lease.guard_resend, waiting={}),
+            limits=sender.limits,
+            now=_now(),
+        )
 
     def _deliver(self, sender: Sender) -> float | None:
         encoder = self.export.integration.adapter.encoder(runs.encode_options(self.run.settings, now=_now()))
@@ -227,7 +246,8 @@ class Slice:
             lifecycle.shard_read(self.shard, now=_now())
             self.shard.refresh_from_db()
             bells.ring_tick()  # the next window may be due
-        if not wait and self.shard.open:
+        resends = self.shard.resend_at is not None and self.shard.resend_at <= _now()
+        if not wait and (self.shard.open or resends):
             bells.ring_shard(self.shard.pk, queue=queue_of(self.export))
 
     def _rest(self) -> None:

@@ -21,11 +21,17 @@ class Rejected(models.Model):
     payload = models.TextField(default="")
     attempts = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField()
+    resend_at = models.DateTimeField(null=True, help_text="queued to be sent again, not before then")
 
     class Meta:
         verbose_name_plural = "rejected records"
         constraints = [models.UniqueConstraint(fields=["shard", "record_id"], name="rejected_once")]
-        indexes = [models.Index(fields=["run", "reason", "id"], name="rejected_by_reason")]
+        indexes = [
+            models.Index(fields=["run", "reason", "id"], name="rejected_by_reason"),
+            models.Index(
+                fields=["shard", "resend_at"], name="rejected_to_resend", condition=models.Q(resend_at__isnull=False)
+            ),
+        ]
 
 
 class Held(models.Model):

@@ -92,6 +92,7 @@ class Shard(models.Model):
     lease_owner = models.CharField(max_length=120, default="")
     idle = models.BooleanField(default=False, help_text="of an endless run: waits for something to be captured")
     not_before = models.DateTimeField(null=True, help_text="backing off until then")
+    resend_at = models.DateTimeField(null=True, help_text="when its first queued rejected record may be sent again")
     rung_at = models.DateTimeField(null=True, help_text="when a worker was last woken for it")
     failures = models.PositiveIntegerField(default=0, help_text="passing faults in a row")
     takeovers = models.PositiveIntegerField(default=0, help_text="leases that ran out and were taken over")
@@ -119,7 +120,10 @@ class Shard(models.Model):
                 condition=Q(delivered__gte=0, rejected__gte=0, held__gte=0, skipped__gte=0),
             ),
         ]
-        indexes = [models.Index(fields=["not_before", "id"], name="open_shards", condition=Q(open=True))]
+        indexes = [
+            models.Index(fields=["not_before", "id"], name="open_shards", condition=Q(open=True)),
+            models.Index(fields=["resend_at"], name="shards_to_resend", condition=Q(resend_at__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"shard {self.index}/{self.of} of run {self.run_id}"

@@ -265,12 +265,6 @@ def test_run_now_is_for_recurring_exports_only(api, one_time):
     assert "Only recurring" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("verb", ["duplicate", "continue"])
-def test_verbs_of_later_issues_have_no_address(api, project, verb):
-    export = ExportFactory(project=project)
-    assert api.post(f"{ADDRESS}{export.pk}/{verb}/").status_code == 404
-
-
 def test_a_run_tells_its_window_counts_and_that_all_is_accounted_for(api, project):
     counts = {"delivered": 5, "rejected": 2, "skipped": 1, "takeovers": 1, "altered": 3}
     run = RunFactory(export__project=project, done=True, counts=counts)

@@ -125,3 +125,47 @@ def test_a_single_run_shows_what_became_of_its_records(url: str, site: Site, exp
     response = site.get(url)
     assert "What became of the records" in text(response)
     assert 'aria-label="Accepted 100,000, Rejected 1, Held 0, Skipped 0"' in body(response)
+
+
+def test_rejected_records_are_filtered_by_reason_and_sent_again(url: str, site: Site, export: Any) -> None:
+    run = RunFactory(export=export, done=True, counts={"rejected": 3})
+    for number, reason in enumerate(("silenced", "silenced", "bad_time")):
+        RejectedFactory(run=run, reason=reason, record_id=number + 1)
+    shown = site.text(url, {"tab": "rejected", "reason": "silenced"})
+    assert "All silenced 2 bad_time 1" in shown
+    assert "Send all of this reason again" in shown
+    site.post(f"{url}resend/", {"reason": "silenced"})
+    assert "2 records are being sent again" in site.text(url, {"tab": "rejected"})
+    assert run.rejected_records.filter(resend_at__isnull=False).count() == 2
+
+
+def test_a_selection_is_sent_again_and_old_records_ask_for_consent(url: str, site: Site, export: Any) -> None:
+    run = RunFactory(export=export, done=True, counts={"rejected": 1})
+    record = RejectedFactory(run=run, created_at=datetime(2026, 1, 1, tzinfo=UTC))
+    response = site.post(f"{url}resend/", {"id": [record.pk]})
+    assert "consent=asked" in response["Location"]
+    assert "although the partner may count them twice" in site.text(response["Location"])
+    site.post(f"{url}resend/", {"id": [record.pk], "consent": "yes"})
+    record.refresh_from_db()
+    assert record.resend_at is not None
+
+
+def test_choosing_nothing_is_said(url: str, site: Site, export: Any) -> None:
+    site.post(f"{url}resend/", {})
+    assert "Choose between 1 and 10,000 records" in site.text(url)
+
+
+def test_the_file_of_rejected_records_is_offered(url: str, site: Site, export: Any) -> None:
+    RejectedFactory(run=RunFactory(export=export, done=True, counts={"rejected": 1}), message="=1+1")
+    response = site.get(f"{url}rejected.csv")
+    assert response["Content-Disposition"] == f'attachment; filename="rejected-export-{export.pk}.csv"'
+    assert "'=1+1" in response.getvalue().decode()
+
+
+def test_an_export_is_duplicated_and_a_stopped_one_continued(url: str, site: Site, export: Any) -> None:
+    assert "Duplicate" in site.text(url)
+    assert "Continue from where it stopped" not in site.text(url)
+    site.post(f"{url}stop/", {})
+    assert "Continue from where it stopped" in site.text(url)
+    response = site.post(f"{url}continue/", {})
+    assert "PENDING" in site.text(response["Location"])
