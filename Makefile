@@ -42,7 +42,7 @@ bench-large: $(DEV)
 	@$(PYTHON) -m benchmarks --large $(ARGS)
 
 faults: $(DEV)
-	@$(PYTHON) -m pytest -m faults -v $(ARGS)
+	@$(PYTHON) -m tests.faults $(ARGS)
 
 screenshots: $(DEV) browser
 	@$(PYTHON) -m tests.screenshots

@@ -12,6 +12,7 @@ from events import positions
 from exports import actions, runs
 from exports.models import Frequency
 from exports_portal.common import bells
+from partners import actions as partner_actions
 
 log = structlog.get_logger("exports.tick")
 
@@ -94,6 +95,8 @@ def _sweep(*, now: datetime) -> int:
     except positions.RestoredDump:
         return 0  # /ready says so, and what to do; nothing is sent either
     wake(now=now)
+    for integration_id in partner_actions.due_probes(now=now):
+        bells.ring_probe(integration_id)
     with connection.cursor() as cursor:
         cursor.execute(ORPHANS)
         cursor.execute(FREE_SHARDS, [RING_AGAIN_SECONDS, RING_AT_ONCE])

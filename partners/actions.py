@@ -1,7 +1,8 @@
 """The verbs of integrations: pages, REST and admin all call these."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from contextlib import closing
+from datetime import datetime, timedelta
 
 import structlog
 from django.db import IntegrityError, transaction
@@ -12,13 +13,14 @@ from exports_portal.common import audit, bells
 from exports_portal.common.audit import PORTAL, Actor
 from exports_portal.common.encrypted import SecretUnreadable
 from exports_portal.common.errors import Invalid, Refused
-from partners.contract import Adapter, Secrets, TestReport
+from partners.contract import Adapter, Outcome, Secrets, TestReport
 from partners.models import NICKNAME_CHARACTERS, Integration
 from partners.registry import all_adapters
 from projects.models import Project
 
 log = structlog.get_logger("partners")
 
+PROBE_EVERY = timedelta(minutes=1)
 ACTIVE_EXPORTS = ("PENDING", "RUNNING")  # exports.models.Status lies above this app
 
 
@@ -130,8 +132,10 @@ def test_integration(*, integration: Integration, by: Actor, now: datetime) -> T
 
 
 @transaction.atomic
-def record_setup_fault(*, integration: Integration, message: str, now: datetime) -> None:
-    """Stop sending for this integration until a person mends it; its exports say so. Keeps everything.
+def record_setup_fault(*, integration: Integration, message: str, now: datetime, again: timedelta | None) -> None:
+    """Stop sending for this integration until it is mended; its exports say so. Keeps everything.
+
+    again: after so long the portal itself looks whether it is mended at the partner's side; None: only a person can.
 
     `integration` is the row that was sent with: if it has been edited since, the fault may be mended, and the next
     request tells.
@@ -142,7 +146,9 @@ def record_setup_fault(*, integration: Integration, message: str, now: datetime)
     integration.exports.filter(status__in=ACTIVE_EXPORTS).update(
         needs_attention=True, last_error=message, failing_since=Coalesce("failing_since", Value(now))
     )
-    if as_sent.filter(setup_fault="").update(setup_fault=message, setup_fault_at=now):
+    if as_sent.filter(setup_fault="").update(
+        setup_fault=message, setup_fault_at=now, probe_at=None if again is None else now + again
+    ):
         log.error("integration.setup_fault", integration=integration.pk, message=message)
         audit.record(
             action="integration.setup_fault",
@@ -154,6 +160,31 @@ def record_setup_fault(*, integration: Integration, message: str, now: datetime)
         )
 
 
+def probe(*, integration: Integration, now: datetime) -> bool:
+    """Ask the partner with an empty list whether a setup fault is over; if so, sending goes on. Returns whether."""
+    with closing(integration.adapter.sender(integration.settings, integration.secrets)) as sender:
+        verdict = sender.probe()
+    if verdict.outcome is not Outcome.ACCEPTED:
+        return False
+    with transaction.atomic():
+        as_asked = Integration.objects.filter(pk=integration.pk, updated_at=integration.updated_at)
+        if not as_asked.exclude(setup_fault="").select_for_update().values_list("pk"):
+            return False
+        resume(integration=integration)
+        audit.record(
+            action="integration.mended", by=PORTAL, now=now, project_id=integration.project_id, target=integration
+        )
+        transaction.on_commit(bells.ring_tick)
+    log.info("integration.mended", integration=integration.pk)
+    return True
+
+
+def due_probes(*, now: datetime) -> list[int]:
+    """Integrations whose setup fault is to be looked at now, each claimed for PROBE_EVERY."""
+    due = Integration.objects.exclude(setup_fault="").filter(probe_at__lte=now)
+    return [pk for pk in due.values_list("pk", flat=True) if due.filter(pk=pk).update(probe_at=now + PROBE_EVERY)]
+
+
 def pause(*, integration: Integration, until: datetime) -> None:
     """The partner asked us to leave the whole integration alone until then. A longer pause stays."""
     shorter = Q(paused_until=None) | Q(paused_until__lt=until)
@@ -162,7 +193,9 @@ def pause(*, integration: Integration, until: datetime) -> None:
 
 def resume(*, integration: Integration) -> None:
     """Forget a setup fault and a pause."""
-    Integration.objects.filter(pk=integration.pk).update(setup_fault="", setup_fault_at=None, paused_until=None)
+    Integration.objects.filter(pk=integration.pk).update(
+        setup_fault="", setup_fault_at=None, paused_until=None, probe_at=None
+    )
     integration.exports.filter(status__in=ACTIVE_EXPORTS, needs_attention=True).update(
         needs_attention=False, last_error="", failing_since=None
     )

@@ -144,7 +144,8 @@ class Verdict:
     rejected, held: index in the request → why, or seconds to wait. `refusal` is what a single record gets when
     SPLIT or TOO_LARGE cannot halve any more. `maybe_more`: the partner may have stopped at the first bad record.
     `unknown` means the partner may have taken the records.
-    `wait`: seconds for which the whole integration must be left alone, when the partner throttles it as a whole.
+    `wait`: seconds for which the whole integration must be left alone, when the partner throttles it as a whole;
+    with SETUP_FAULT the seconds after which the portal looks again by itself.
     """
 
     outcome: Outcome

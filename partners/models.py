@@ -39,7 +39,8 @@ class Integration(models.Model):
     test_ok = models.BooleanField(null=True)
     test_message = models.TextField(default="")
 
-    setup_fault = models.TextField(default="", help_text="set: nothing is sent until a person mends it")
+    setup_fault = models.TextField(default="", help_text="set: nothing is sent until it is mended")
+    probe_at = models.DateTimeField(null=True, help_text="when the portal itself looks whether a setup fault is mended")
     setup_fault_at = models.DateTimeField(null=True)
     paused_until = models.DateTimeField(null=True, help_text="the partner asked us to leave it alone until then")
 

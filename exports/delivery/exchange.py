@@ -15,6 +15,7 @@ from partners.contract import Outcome as Answer
 log = structlog.get_logger("exports.delivery")
 
 WALL = 5  # so many single records refused in a row, without a name for the culprit, may be a wall and no poison
+WALL_SECONDS = 600.0  # an empty list passes such a wall and tells nothing, so records try it again, but not often
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ class Exchange:
             verdict = control
         for index in self._suspects:
             del result.others[index]
-        result.pause = _setup_fault(verdict) if verdict.outcome is Answer.SPLIT else verdict
+        result.pause = _setup_fault(verdict, wait=WALL_SECONDS) if verdict.outcome is Answer.SPLIT else verdict
 
 
 def _behind_the_first(rest: list[int], place: int) -> list[list[int]]:
@@ -210,5 +211,5 @@ def _encoded(outcome: Outcome) -> Encoded:
     return cast(Encoded, outcome)
 
 
-def _setup_fault(verdict: Verdict) -> Verdict:
-    return Verdict(Answer.SETUP_FAULT, verdict.message, verdict.status, verdict.elapsed_ms)
+def _setup_fault(verdict: Verdict, *, wait: float | None = None) -> Verdict:
+    return Verdict(Answer.SETUP_FAULT, verdict.message, verdict.status, verdict.elapsed_ms, wait=wait)

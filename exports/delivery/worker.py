@@ -111,7 +111,7 @@ class Slice:
                 return self._deliver(sender)
         except SecretUnreadable as error:
             integration = self.export.integration
-            partner_actions.record_setup_fault(integration=integration, message=str(error), now=_now())
+            partner_actions.record_setup_fault(integration=integration, message=str(error), now=_now(), again=None)
             return 1.0
 
     def _sender(self, settings: dict[str, str]) -> Sender:
@@ -199,9 +199,15 @@ class Slice:
         if verdict is None or result.guard is not Guard.GO:
             return None
         if verdict.outcome is Outcome.SETUP_FAULT:
-            partner_actions.record_setup_fault(integration=self.export.integration, message=verdict.message, now=_now())
+            self._setup_fault(verdict)
             return 1.0
         return self._back_off(verdict)
+
+    def _setup_fault(self, verdict: Verdict) -> None:
+        again = timedelta(seconds=verdict.wait) if verdict.wait is not None else partner_actions.PROBE_EVERY
+        partner_actions.record_setup_fault(
+            integration=self.export.integration, message=verdict.message, now=_now(), again=again
+        )
 
     def _back_off(self, verdict: Verdict) -> float:
         failures = self.shard.failures + 1
@@ -230,7 +236,7 @@ class Slice:
         """A run that sends nothing must still tell people that its key is refused."""
         probe = sender.probe()
         if probe.outcome is Outcome.SETUP_FAULT:
-            partner_actions.record_setup_fault(integration=self.export.integration, message=probe.message, now=_now())
+            self._setup_fault(probe)
 
     def finish(self, wait: float | None) -> None:
         """Hand the shard back, close what is complete, and ring for what can go on at once."""

@@ -35,6 +35,11 @@ def ring_capture(project_id: int) -> None:
         _ring("exports.tasks.captured", "live", project_id)
 
 
+def ring_probe(integration_id: int) -> None:
+    """Look whether an integration's setup fault is over."""
+    _ring("partners.tasks.probe", "bulk", integration_id)
+
+
 def ring_tick() -> None:
     """Ask for a tick now, instead of within the second."""
     _ring("exports.tasks.tick", "tick")

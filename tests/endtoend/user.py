@@ -50,9 +50,9 @@ class User:
         found: dict[str, Any] = response.json()
         return found
 
-    def integrate(self, api_key: str, **more: str) -> dict[str, Any]:
+    def integrate(self, api_key: str, *, nickname: str = "Growth", **more: str) -> dict[str, Any]:
         return self.api(
-            "POST", "integrations/", expect=201, partner="amplitude", nickname="Growth", api_key=api_key, **more
+            "POST", "integrations/", expect=201, partner="amplitude", nickname=nickname, api_key=api_key, **more
         )
 
     def export_last_days(self, integration: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ are over stand in test_delivery.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from time import monotonic, sleep
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 
 from events.models import Person
 from exports.models import Export, Held, Rejected, Shard, Status
+from partners.actions import due_probes
 from partners.models import Integration
+from partners.tasks import probe
 from tests.exports.conftest import deliver, now, skip_waits, unique, work_once
 
 POISON = "Poison"
@@ -214,6 +217,32 @@ def test_an_answer_that_leaves_the_outcome_open_resends_the_same_bytes(capture, 
     assert counts(deliver(export)) == (Status.DONE, 50, 0, 0)
     assert len(unique(sandbox)) == 50
     assert len({event["event"]["insert_id"] for event in sandbox.events()}) == 50
+
+
+def test_a_key_that_is_mended_at_the_partners_side_is_noticed_by_the_portal_itself(capture, one_time, sandbox):
+    capture(10)
+    sandbox.faults({"kind": "invalid_key"})
+    export = one_time()
+    work_once(export)
+    later = now() + timedelta(minutes=2)
+    assert due_probes(now=now()) == []
+    (due,) = due_probes(now=later)
+    probe(due)
+    assert Integration.objects.get().setup_fault
+    sandbox.clear_faults()
+    assert due_probes(now=later) == []
+    (due,) = due_probes(now=later + timedelta(minutes=2))
+    probe(due)
+    skip_waits(export)
+    assert counts(deliver(export)) == (Status.DONE, 10, 0, 0)
+
+
+def test_a_wall_that_lets_the_empty_list_pass_is_not_tried_every_minute(capture, one_time, sandbox):
+    capture(40)
+    sandbox.faults({"kind": "forbidden", "contains": "event_type"})
+    work_once(one_time())
+    assert due_probes(now=now() + timedelta(minutes=9)) == []
+    assert len(due_probes(now=now() + timedelta(minutes=11))) == 1
 
 
 def _device_of(identity: str) -> str:

@@ -34,7 +34,7 @@ def edited(integration: Integration) -> Integration:
 def test_a_setup_fault_is_told_once_and_on_every_active_export(integration: Integration) -> None:
     exports = [ExportFactory(project=integration.project, integration=integration) for _ in range(2)]
     for _ in range(2):
-        actions.record_setup_fault(integration=integration, message="The key is wrong.", now=NOW)
+        actions.record_setup_fault(integration=integration, message="The key is wrong.", now=NOW, again=None)
     for export in exports:
         export.refresh_from_db()
         assert (export.needs_attention, export.last_error) == (True, "The key is wrong.")
@@ -44,7 +44,7 @@ def test_a_setup_fault_is_told_once_and_on_every_active_export(integration: Inte
 def test_a_fault_of_the_old_key_does_not_stop_the_new_one(integration: Integration) -> None:
     as_sent = Integration.objects.get(pk=integration.pk)
     edited(integration)
-    actions.record_setup_fault(integration=as_sent, message="The key is wrong.", now=NOW)
+    actions.record_setup_fault(integration=as_sent, message="The key is wrong.", now=NOW, again=None)
     assert Integration.objects.get(pk=integration.pk).setup_fault == ""
 
 

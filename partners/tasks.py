@@ -1,0 +1,15 @@
+"""Celery's entry for what the portal asks partners by itself."""
+
+from datetime import UTC, datetime
+
+from celery import shared_task
+
+from partners import actions
+from partners.models import Integration
+
+
+@shared_task(name="partners.tasks.probe")
+def probe(integration_id: int) -> None:
+    integration = Integration.objects.connected().exclude(setup_fault="").filter(pk=integration_id).first()
+    if integration is not None:
+        actions.probe(integration=integration, now=datetime.now(UTC))
