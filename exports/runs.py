@@ -170,13 +170,18 @@ def _create(plans: Sequence[_Plan], *, now: datetime) -> list[Run]:
     Run.objects.bulk_create(made)
     Shard.objects.bulk_create(shard for run in made for shard in _shards(run))
     for run in made:
-        log.info("run.created", project=run.export.project_id, export=run.export_id, run=run.pk, estimate=run.estimate)
+        where = {"project": run.export.project_id, "export": run.export_id, "run": run.pk}
+        log.info("run.created", **where, shards=_parts(run), estimate=run.estimate)
     return made
 
 
 def _shards(run: Run) -> list[Shard]:
-    of = min(settings.PORTAL_MAX_SHARDS, max(1, run.estimate // settings.PORTAL_ROWS_PER_SHARD))
+    of = _parts(run)
     return [Shard(run=run, index=index, of=of) for index in range(of)]
+
+
+def _parts(run: Run) -> int:
+    return min(settings.PORTAL_MAX_SHARDS, max(1, run.estimate // settings.PORTAL_ROWS_PER_SHARD))
 
 
 def estimate(run: Run, where: store.Filter) -> int:

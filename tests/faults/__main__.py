@@ -1,4 +1,4 @@
-"""The fault report: `python -m tests.faults [--only WORDS] [--lease SECONDS] [--write FILE]`; exit 1 if a rule breaks."""
+"""The fault report: `python -m tests.faults [--only WORDS] [--lease S] [--write FILE]`; exit 1 for a broken rule."""
 
 import argparse
 import sys
