@@ -5,7 +5,7 @@ nothing can appear any more: readers stop there. `base` keeps tx_ids growing whe
 whose transaction ids begin anew.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from django.db import connection, transaction
@@ -20,6 +20,14 @@ SELECT b.system_identifier = s.system_identifier, b.base + {expression}::text::b
 HORIZON = READ.format(expression="pg_snapshot_xmin(pg_current_snapshot())")
 CEILING = READ.format(expression="pg_snapshot_xmax(pg_current_snapshot())")
 OWN = READ.format(expression="pg_current_xact_id()")
+
+# Who holds the horizon up, and for how long: the oldest transaction of the cluster that has written, one's own aside.
+OLDEST_WRITER = """
+SELECT pid, application_name, state, extract(epoch FROM clock_timestamp() - xact_start)::float8
+  FROM pg_stat_activity
+ WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+ ORDER BY age(backend_xid) DESC LIMIT 1
+"""
 
 # Every column that stores a position is named …tx_id, also those of apps that this one may not know.
 POSITION_COLUMNS = """
@@ -36,6 +44,23 @@ class RestoredDump(Exception):
             "This database was restored into another PostgreSQL cluster, so new log positions could repeat stored "
             "ones. Capture and delivery are stopped. Run: manage.py rebase_positions"
         )
+
+
+class Writer(NamedTuple):
+    """A transaction that holds the horizon up. seconds: since it began."""
+
+    pid: int
+    application: str
+    state: str
+    seconds: float
+
+
+def oldest_writer() -> Writer | None:
+    """The transaction that holds the horizon up longest; None when nobody else writes."""
+    with connection.cursor() as cursor:
+        cursor.execute(OLDEST_WRITER)
+        row = cursor.fetchone()
+    return None if row is None else Writer(*row)
 
 
 def horizon() -> int:

@@ -170,8 +170,8 @@ def _create(plans: Sequence[_Plan], *, now: datetime) -> list[Run]:
     Run.objects.bulk_create(made)
     Shard.objects.bulk_create(shard for run in made for shard in _shards(run))
     for run in made:
-        where = {"project": run.export.project_id, "export": run.export_id, "run": run.pk}
-        log.info("run.created", **where, shards=_parts(run), estimate=run.estimate)
+        ids = {"project": run.export.project_id, "export": run.export_id, "run": run.pk}
+        log.info("run.created", **ids, shards=_parts(run), estimate=run.estimate)
     return made
 
 
@@ -181,7 +181,7 @@ def _shards(run: Run) -> list[Shard]:
 
 
 def _parts(run: Run) -> int:
-    return min(settings.PORTAL_MAX_SHARDS, max(1, run.estimate // settings.PORTAL_ROWS_PER_SHARD))
+    return int(min(settings.PORTAL_MAX_SHARDS, max(1, run.estimate // settings.PORTAL_ROWS_PER_SHARD)))
 
 
 def estimate(run: Run, where: store.Filter) -> int:

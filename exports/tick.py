@@ -4,6 +4,7 @@ Beat rings it every second; two beats, or none for a while, are harmless. Its co
 """
 
 from datetime import datetime
+from time import monotonic
 
 import structlog
 from django.db import connection
@@ -19,6 +20,9 @@ log = structlog.get_logger("exports.tick")
 LOCK = 7_210_451  # any number of our own: the advisory lock that makes the tick single-flight
 RING_AGAIN_SECONDS = 5  # a bell may be lost; one that is only slow must not pile up
 RING_AT_ONCE = 200
+OLD_SECONDS = 60.0
+WARN_EVERY_SECONDS = 60.0
+_warned_at = -WARN_EVERY_SECONDS
 
 FREE_SHARDS = """
 UPDATE exports_shard SET rung_at = now(), idle = false
@@ -87,7 +91,23 @@ def wake(*, now: datetime, project_id: int | None = None, shard_id: int | None =
     return len(awake)
 
 
+def watch_horizon(*, old_after: float = OLD_SECONDS) -> None:
+    """Log who holds the horizon up: nothing behind it can be read by any export. At most one line a minute."""
+    global _warned_at
+    writer = positions.oldest_writer()
+    if writer is not None and writer.seconds > old_after and monotonic() - _warned_at >= WARN_EVERY_SECONDS:
+        _warned_at = monotonic()
+        log.warning(
+            "horizon.old",
+            seconds=round(writer.seconds),
+            pid=writer.pid,
+            application=writer.application,
+            state=writer.state,
+        )
+
+
 def _sweep(*, now: datetime) -> int:
+    watch_horizon()
     actions.follow_zones(now=now)
     actions.stop_failing(now=now)
     try:

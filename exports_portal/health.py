@@ -122,6 +122,9 @@ class PortalCollector(Collector):
         yield _by_status("portal_exports", "Exports by status.", Export)
         yield _by_status("portal_runs", "Runs by status.", Run)
         yield _records()
+        writer = positions.oldest_writer()
+        age = 0.0 if writer is None else writer.seconds
+        yield GaugeMetricFamily("portal_horizon_age_seconds", "How long a transaction holds reading up.", value=age)
 
 
 def _by_status(name: str, text: str, model: type[Export] | type[Run]) -> GaugeMetricFamily:
