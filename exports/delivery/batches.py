@@ -1,12 +1,15 @@
 """Reads a shard's part of the log and cuts it into batches of encoded records."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import attrgetter
 from typing import Any
 
 from events import positions, store
 from exports import runs
+from exports.delivery.ahead import ahead
 from exports.models import Axis, Run, Shard
 from partners.contract import Contact, Encoded, Encoder, Limits, Refusal, Skip
 
@@ -57,7 +60,7 @@ def start_of(shard: Shard, run: Run) -> tuple[Any, int]:
 
 
 class BatchReader:
-    """Iterates over the batches that remain of a shard; one database connection, that of its thread."""
+    """Makes the batches that remain of a shard."""
 
     def __init__(self, run: Run, shard: Shard, encoder: Encoder, limits: Limits) -> None:
         self.encoder = encoder
@@ -68,21 +71,31 @@ class BatchReader:
         lane = (shard.index, shard.of) if shard.of > 1 else None
         self._filter = runs.log_filter(run.settings, project=run.export.project, lane=lane)
 
-    def __iter__(self) -> Iterator[Batch]:
-        rows: list[store.EventRow] = []
-        outcomes: list[Outcome] = []
-        scanned, exhausted = 0, False
+    def batches(self) -> Generator[Batch, None, None]:
+        """The database works on the next page while this one is encoded."""
+        with closing(ahead(self._pages(), is_last=attrgetter("exhausted"), name="reader")) as pages:
+            yield from self._cut(pages)
+
+    def _pages(self) -> Generator[store.Page, None, None]:
+        exhausted = False
         while not exhausted:
             page = self._page()
             exhausted, self._after = page.exhausted, page.end
+            yield page
+
+    def _cut(self, pages: Iterable[store.Page]) -> Iterator[Batch]:
+        rows: list[store.EventRow] = []
+        outcomes: list[Outcome] = []
+        scanned = 0
+        for page in pages:
             scanned += PAGE_ROWS
             rows += page.rows
             outcomes += encode_rows(page.rows, self.encoder)
             while (count := fitting(outcomes, self.limits)) < len(rows):
                 yield Batch(rows[:count], outcomes[:count], self.cursor(rows[count - 1]))
                 rows, outcomes, scanned = rows[count:], outcomes[count:], 0
-            if exhausted or len(rows) == self.limits.records or scanned >= SCAN_ROWS:
-                yield Batch(rows, outcomes, page.end, last=exhausted)
+            if page.exhausted or len(rows) == self.limits.records or scanned >= SCAN_ROWS:
+                yield Batch(rows, outcomes, page.end, last=page.exhausted)
                 rows, outcomes, scanned = [], [], 0
 
     def cursor(self, row: store.EventRow) -> tuple[Any, int]:

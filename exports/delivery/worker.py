@@ -2,17 +2,14 @@
 
 import gc
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import chain
+from operator import attrgetter
 from time import monotonic
-from typing import Any
 
 import structlog
-from django.db import connections
 from django.db.models import Value
 from django.db.models.functions import Coalesce
 from structlog.contextvars import bound_contextvars
@@ -20,6 +17,7 @@ from structlog.contextvars import bound_contextvars
 from events import positions
 from exports import lifecycle, runs, tick
 from exports.delivery import drain, ledger, resend
+from exports.delivery.ahead import ahead
 from exports.delivery.batches import Batch, BatchReader
 from exports.delivery.exchange import Exchange, Result, ids_of
 from exports.delivery.lease import Guard, Heartbeat, Lease, claim
@@ -153,7 +151,7 @@ class Slice:
         return wait
 
     def _read(self, exchange: Exchange) -> float | None:
-        with _Ahead(self.reader) as batches:
+        with closing(ahead(self.reader.batches(), is_last=attrgetter("last"), name="encoder")) as batches:
             batch = next(batches)
             ledger.mark_in_flight(self.lease, batch.sendable)
             for upcoming in chain(batches, [None]):
@@ -264,32 +262,6 @@ class Slice:
         due = drain.next_due(self.shard.pk) if self.shard.held else None
         self.lease.release(wait=max(0.0, (due - _now()).total_seconds()) if due else None, idle=True)
         tick.wake(now=_now(), shard_id=self.shard.pk)
-
-
-class _Ahead:
-    """Iterates over batches, reading and encoding the next one in a thread while the caller sends."""
-
-    def __init__(self, reader: BatchReader) -> None:
-        self._reader = reader
-        self._started = False
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="reader")
-
-    def __enter__(self) -> Iterator[Batch]:
-        return self._iterate()
-
-    def __exit__(self, *exc: Any) -> None:
-        if self._started:
-            self._pool.submit(connections.close_all)  # those of the reading thread
-        self._pool.shutdown(wait=True)
-
-    def _iterate(self) -> Iterator[Batch]:
-        source = iter(self._reader)
-        batch = next(source)  # small and idle runs have no more than this: they need neither thread nor connection
-        while not batch.last:
-            self._started, upcoming = True, self._pool.submit(next, source)
-            yield batch
-            batch = upcoming.result()
-        yield batch
 
 
 def _now() -> datetime:
