@@ -139,7 +139,8 @@ def _page(
     Rows that do not match come along without their large part, for the cursor.
     """
     if where.name_ids == ():
-        return Page([], after, exhausted=True)
+        end = bounds["end"] if axis is TIME else bounds["until_tx"]
+        return Page([], max(after, (end, NOTHING_ID)), exhausted=True)
     conditions, values = where.conditions()
     values |= {**bounds, "after": after[0], "after_id": after[1], "limit": limit}
     with _reader() as run:

@@ -3,11 +3,13 @@
 from celery import shared_task
 
 from events import positions, rollup
+from exports_portal.common.database import may_go_away
 
 SECONDS = 2.0  # then the worker's turn ends; the next tick rings again
 
 
 @shared_task(name="events.tasks.roll_up", expires=10)
 def roll_up() -> None:
-    if not positions.is_restored_dump():  # /ready says so, and what to do
-        rollup.roll_up_all(seconds=SECONDS)
+    with may_go_away():
+        if not positions.is_restored_dump():  # /ready says so, and what to do
+            rollup.roll_up_all(seconds=SECONDS)

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from events import positions
 from exports import lifecycle, runs, schedule
-from exports.models import Export, Frequency, Run, Shard, Status
+from exports.models import Export, Frequency, Held, Run, Shard, Status
 from exports.spec import ExportSpec, check, cleaned, spec_of
 from exports_portal.common import audit, bells
 from exports_portal.common.audit import PORTAL, Actor
@@ -101,20 +101,30 @@ def stop_export(*, export: Export, by: Actor, now: datetime, user: User | None =
     return export
 
 
-@transaction.atomic
 def retry_export(*, export: Export, by: Actor, now: datetime) -> Export:
-    """Retry now: forget every wait of this export, and the setup fault of its integration."""
-    hold_integrations(export.integration_id)
-    export = locked(export)
-    if not export.is_active:
-        raise Refused(f"This export is {export.status}. Only one that is PENDING or RUNNING can be retried.")
-    Shard.objects.filter(run__export=export, open=True).update(not_before=None, rung_at=None, idle=False)
-    partner_actions.resume(integration=export.integration)
-    Export.objects.filter(pk=export.pk).update(needs_attention=False)
-    audit.record(action="export.retry", by=by, now=now, project_id=export.project_id, target=export)
-    transaction.on_commit(bells.ring_tick)
+    """Retry now: forget every wait of this export, and the setup fault of the integrations that it sends through."""
+    with transaction.atomic():
+        integration_ids = {export.integration_id, *export.runs.active().values_list("integration_id", flat=True)}
+        hold_integrations(*integration_ids)
+        export = locked(export)
+        if not export.is_active:
+            raise Refused(f"This export is {export.status}. Only one that is PENDING or RUNNING can be retried.")
+        Shard.objects.filter(run__export=export, open=True).update(not_before=None, rung_at=None, idle=False)
+        for integration in Integration.objects.filter(pk__in=integration_ids).defer("secrets"):
+            partner_actions.resume(integration=integration)
+        Export.objects.filter(pk=export.pk).update(needs_attention=False)
+        audit.record(action="export.retry", by=by, now=now, project_id=export.project_id, target=export)
+    _release_held(export, now=now)
+    bells.ring_tick()
     export.refresh_from_db()
     return export
+
+
+def _release_held(export: Export, *, now: datetime) -> None:
+    """Held records may be tried at once. In small steps, as a write holds up the horizon."""
+    waiting = Held.objects.filter(export=export, not_before__gt=now)
+    while some := list(waiting.order_by("pk").values_list("pk", flat=True)[: lifecycle.AT_ONCE]):
+        Held.objects.filter(pk__in=some).update(not_before=now)
 
 
 @transaction.atomic
@@ -147,7 +157,8 @@ def follow_zones(*, now: datetime) -> None:
     """Reckon the boundaries of exports anew whose project has another time zone now. Windows lose or repeat nothing."""
     for project in Project.objects.filter(zone_changed=True):
         with transaction.atomic():
-            for export in project.exports.active().filter(next_run_at__gt=now).select_for_update(of=("self",)):
+            waiting = project.exports.active().filter(next_run_at__gt=now)
+            for export in waiting.select_for_update(of=("self",), no_key=True):
                 _restart_cycle(export, now=now)
                 export.save(update_fields=["captured_from", "next_run_at", "next_tx_id"])
             Project.objects.filter(pk=project.pk, timezone=project.timezone).update(zone_changed=False)
@@ -189,7 +200,7 @@ def hold_integrations(*integration_ids: int | None) -> None:
 
 
 def locked(export: Export) -> Export:
-    rows = Export.objects.select_for_update(of=("self",)).select_related("integration", "project")
+    rows = Export.objects.select_for_update(of=("self",), no_key=True).select_related("integration", "project")
     return rows.defer("integration__secrets").get(pk=export.pk)
 
 

@@ -106,9 +106,15 @@ def _same_window(reading: Run | None, old: Export, new: Export, *, now: datetime
     window |= {"from_tx_id": old.next_tx_id, "until_tx_id": old.next_tx_id, "axis": "position"}
     if reading is not None:
         window = {name: getattr(reading, name) for name in (*window, "estimate")}
-    settings = runs.frozen_settings(new)
+    settings = runs.frozen_settings(new, sent_before=reading or old.runs.order_by("sequence").last())
     return Run.objects.create(
-        export=new, sequence=1, settings=settings, reading=reading is not None, created_at=now, **window
+        export=new,
+        integration=new.integration,
+        sequence=1,
+        settings=settings,
+        reading=reading is not None,
+        created_at=now,
+        **window,
     )
 
 

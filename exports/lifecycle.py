@@ -16,6 +16,8 @@ from exports_portal.common.audit import PORTAL, Actor
 
 log = structlog.get_logger("exports")
 
+AT_ONCE = 10_000  # rows in one transaction
+
 MOVES: dict[str, dict[Status, Status]] = {
     "start": {Status.PENDING: Status.RUNNING},
     "wait": {Status.RUNNING: Status.PENDING},  # a recurring export between two runs
@@ -46,8 +48,12 @@ def _move(row: Export | Run, verb: str, *, by: Actor, now: datetime, detail: dic
 
 
 def _lock(export_id: int) -> None:
-    """All moves take the export's row first, so that two of them wait for each other instead of deadlocking."""
-    Export.objects.select_for_update().only("pk").get(pk=export_id)
+    """All moves take the export's row first, so that two of them wait for each other instead of deadlocking.
+
+    No key: whoever settles holds a shard and inserts rows that refer to the export, which must not wait for a move
+    that waits for the shard.
+    """
+    Export.objects.select_for_update(no_key=True).only("pk").get(pk=export_id)
 
 
 @transaction.atomic
@@ -96,32 +102,31 @@ def _finish(run: Run, *, now: datetime) -> None:
         _move(run.export, "wait", by=PORTAL, now=now, detail={"run": run.pk})
 
 
-@transaction.atomic
 def stop(export: Export, *, by: Actor, now: datetime, reason: str = "", user: Any = None) -> bool:
     """Stop an export and its runs at once. False when it was DONE or STOPPED already.
 
     Its shards are closed, so no worker takes them up; a request that is out now is still counted when its
     answer comes, as settling asks for the fence and not for the status.
     """
-    _lock(export.pk)
-    queued = Shard.objects.filter(run__export=export, resend_at__isnull=False)
-    Rejected.objects.filter(shard__in=queued, resend_at__isnull=False).update(resend_at=None)
-    queued.update(resend_at=None)
     detail = {"reason": reason} if reason else {}
-    if not _move(
-        export,
-        "stop",
-        by=by,
-        now=now,
-        detail=detail,
-        stop_reason=reason,
-        stopped_by=user,
-        next_run_at=None,
-        updated_at=now,
-    ):
-        return False
-    for run in export.runs.active():
-        _move(run, "stop", by=by, now=now, detail=detail, finished_at=now)
-        run.shards.update(open=False)
-    log.info("export.stopped", project=export.project_id, export=export.pk, by=by.name, reason=reason or None)
-    return True
+    with transaction.atomic():
+        _lock(export.pk)
+        if Export.objects.filter(pk=export.pk, status=Status.DONE).exists():
+            return False
+        Shard.objects.filter(run__export=export, resend_at__isnull=False).update(resend_at=None)
+        ends = {"stop_reason": reason, "stopped_by": user, "next_run_at": None, "updated_at": now}
+        stopped = _move(export, "stop", by=by, now=now, detail=detail, **ends)
+        for run in export.runs.active() if stopped else ():
+            _move(run, "stop", by=by, now=now, detail=detail, finished_at=now)
+            run.shards.update(open=False)
+    _forget_queued(export)
+    if stopped:
+        log.info("export.stopped", project=export.project_id, export=export.pk, by=by.name, reason=reason or None)
+    return stopped
+
+
+def _forget_queued(export: Export) -> None:
+    """Rejected records that waited to be sent again wait no more. In small steps, as a write holds up the horizon."""
+    queued = Rejected.objects.filter(run__export=export, resend_at__isnull=False)
+    while some := list(queued.values_list("pk", flat=True)[:AT_ONCE]):
+        Rejected.objects.filter(pk__in=some).update(resend_at=None)

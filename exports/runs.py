@@ -14,6 +14,7 @@ from exports import schedule
 from exports.models import Axis, EventChoice, Export, Frequency, Run, Shard
 from exports.models.export import ExportQuerySet
 from partners.contract import EncodeOptions
+from partners.models import Integration
 
 log = structlog.get_logger("exports")
 
@@ -22,11 +23,17 @@ AT_ONCE = 2_000  # runs that one tick creates
 TOGETHER = 500  # in one transaction of well under a second, as it holds up the horizon
 
 
-def frozen_settings(export: Export) -> dict[str, Any]:
-    """What a run keeps of its export and integration, so that an edit applies from the next run. No secrets."""
+def frozen_settings(export: Export, *, sent_before: Run | None = None) -> dict[str, Any]:
+    """What a run keeps of its export and integration, so that an edit applies from the next run. No secrets.
+
+    sent_before: the run that may have sent the same records, whose device_id must stay (DESIGN 5.3).
+    """
+    integration = dict(export.integration.settings)
+    if sent_before is not None:
+        integration["device_id_mapping"] = sent_before.settings["integration"]["device_id_mapping"]
     return {
         "partner": export.integration.partner,
-        "integration": export.integration.settings,
+        "integration": integration,
         "events": export.events,
         "selected_events": export.selected_events,
         "identifier_priority": export.identifier_priority,
@@ -34,6 +41,21 @@ def frozen_settings(export: Export) -> dict[str, Any]:
         "hyphenate_names": export.hyphenate_names,
         "captured_from": export.captured_from.isoformat() if export.frequency != Frequency.ONE_TIME else None,
     }
+
+
+def follow_connection(run: Run) -> bool:
+    """Let a run whose partner refuses its key go where the integration points by now; False when it does already.
+
+    The key is read live and works in one region only: a run that kept to the old one could never go on.
+    """
+    frozen = run.settings["integration"]
+    live = Integration.objects.values_list("settings", flat=True).get(pk=run.integration_id)
+    moved = {spec.name: live[spec.name] for spec in run.integration.adapter.fields if spec.connects}
+    if moved.items() <= frozen.items():
+        return False
+    run.settings["integration"] = {**frozen, **moved}
+    run.save(update_fields=["settings"])
+    return True
 
 
 def encode_options(frozen: dict[str, Any], *, now: datetime) -> EncodeOptions:
@@ -78,7 +100,11 @@ def _due(now: datetime) -> ExportQuerySet:
 @transaction.atomic
 def _create_if_due(export_ids: Sequence[int], *, now: datetime) -> int:
     """Once more under the lock; an export that somebody else holds has its turn at the next tick."""
-    rows = _due(now).select_for_update(skip_locked=True, of=("self",)).select_related("project", "integration")
+    rows = (
+        _due(now)
+        .select_for_update(skip_locked=True, of=("self",), no_key=True)
+        .select_related("project", "integration")
+    )
     return len(create_windows(list(rows.defer("integration__secrets").filter(pk__in=export_ids)), now=now))
 
 
@@ -131,9 +157,9 @@ def end_live(run: Run, shard: Shard, *, fence: int, now: datetime) -> bool:
 
     The rest of the transaction under the cursor still belongs to it, so that windows meet between two positions.
     """
-    export = Export.objects.select_for_update().get(pk=run.export_id)
+    export = Export.objects.select_for_update(no_key=True).get(pk=run.export_id)
     wanted = export.frequency != Frequency.LIVE or (export.next_run_at is not None and export.next_run_at <= now)
-    mine = Shard.objects.select_for_update().filter(pk=shard.pk, fence=fence, open=True)
+    mine = Shard.objects.select_for_update(no_key=True).filter(pk=shard.pk, fence=fence, open=True)
     if not wanted or not mine.values_list("pk"):
         return False
     until = max(run.from_tx_id, shard.cursor_tx_id + (1 if shard.cursor_id else 0))
@@ -152,6 +178,7 @@ def _create(plans: Sequence[_Plan], *, now: datetime) -> list[Run]:
     for export, axis, window, (from_tx_id, until_tx_id) in plans:
         run = Run(
             export=export,
+            integration=export.integration,
             sequence=last.get(export.pk, 0) + 1,
             axis=axis,
             window_start=window[0],

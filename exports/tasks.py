@@ -8,21 +8,25 @@ from events import tasks as event_tasks
 from exports import tick as tick_module
 from exports.delivery import worker
 from exports_portal.common import heartbeat
+from exports_portal.common.database import may_go_away
 
 
 @shared_task(name="exports.tasks.tick")
 def tick() -> None:
-    tick_module.tick(now=datetime.now(UTC))
-    heartbeat.beat()
-    event_tasks.roll_up.delay()
+    with may_go_away():
+        tick_module.tick(now=datetime.now(UTC))
+        heartbeat.beat()
+        event_tasks.roll_up.delay()
 
 
 @shared_task(name="exports.tasks.captured")
 def captured(project_id: int) -> None:
     """Something of the project was captured: its live exports go on."""
-    tick_module.wake(now=datetime.now(UTC), project_id=project_id)
+    with may_go_away():
+        tick_module.wake(now=datetime.now(UTC), project_id=project_id)
 
 
 @shared_task(name="exports.tasks.work")
 def work(shard_id: int) -> None:
-    worker.work(shard_id)
+    with may_go_away():
+        worker.work(shard_id)

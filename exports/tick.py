@@ -29,18 +29,17 @@ UPDATE exports_shard SET rung_at = now(), idle = false
  WHERE id IN (
     SELECT s.id FROM exports_shard s
       JOIN exports_run r ON r.id = s.run_id
-      JOIN exports_export e ON e.id = r.export_id
-      JOIN partners_integration i ON i.id = e.integration_id
+      JOIN partners_integration i ON i.id = r.integration_id
      WHERE (s.open AND (NOT s.idle OR s.not_before <= now()) OR s.resend_at <= now())
        AND (s.not_before IS NULL OR s.not_before <= now())
        AND (s.lease_until IS NULL OR s.lease_until < now())
        AND (s.rung_at IS NULL OR s.rung_at < now() - make_interval(secs => %s))
-       AND i.setup_fault = '' AND (i.paused_until IS NULL OR i.paused_until <= now())
+       AND i.disconnected_at IS NULL AND i.setup_fault = '' AND (i.paused_until IS NULL OR i.paused_until <= now())
      ORDER BY s.not_before NULLS FIRST, s.id LIMIT %s
        FOR UPDATE OF s SKIP LOCKED)
 RETURNING id, (SELECT e.frequency FROM exports_run r JOIN exports_export e ON e.id = r.export_id WHERE r.id = run_id)
 """
-# Idle shards of live runs go on when their project captured something behind their cursor, or when their run shall end.
+# Idle shards of live runs go on when something that can be read lies behind their cursor, or when their run shall end.
 # A look at the end of the log per project, so that a thousand idle exports cost next to nothing.
 WAKE = """
 WITH resting AS (
@@ -50,7 +49,7 @@ WITH resting AS (
        AND (%(project)s::bigint IS NULL OR e.project_id = %(project)s)),
 newest AS (
     SELECT p.project_id, n.tx_id, n.id FROM (SELECT DISTINCT project_id FROM resting) AS p,
-    LATERAL (SELECT tx_id, id FROM events_event WHERE project_id = p.project_id
+    LATERAL (SELECT tx_id, id FROM events_event WHERE project_id = p.project_id AND tx_id < %(horizon)s
               ORDER BY tx_id DESC, id DESC LIMIT 1) AS n)
 UPDATE exports_shard s SET idle = false, not_before = NULL, rung_at = now()
   FROM resting r LEFT JOIN newest n ON n.project_id = r.project_id
@@ -59,8 +58,10 @@ RETURNING s.id
 """
 # The worker of a stopped run died with a request out: its outcome stays unknown, and the page says so.
 ORPHANS = """
-UPDATE exports_shard SET unconfirmed = greatest(unconfirmed, in_flight), in_flight = 0, fence = fence + 1
- WHERE NOT open AND in_flight > 0 AND lease_until < now()
+UPDATE exports_shard
+   SET unconfirmed = greatest(unconfirmed, in_flight), in_flight = 0,
+       unconfirmed_again = greatest(unconfirmed_again, in_flight_again), in_flight_again = 0, fence = fence + 1
+ WHERE NOT open AND in_flight + in_flight_again > 0 AND lease_until < now()
 """
 
 
@@ -84,7 +85,7 @@ def queue_of(frequency: str) -> str:
 def wake(*, now: datetime, project_id: int | None = None, shard_id: int | None = None) -> int:
     """Wake the idle shards, of a project or one of them, that have something to do; returns how many."""
     with connection.cursor() as cursor:
-        cursor.execute(WAKE, {"now": now, "project": project_id, "shard": shard_id})
+        cursor.execute(WAKE, {"now": now, "project": project_id, "shard": shard_id, "horizon": positions.horizon()})
         awake = cursor.fetchall()
     for (woken,) in awake:
         bells.ring_shard(woken, queue="live")

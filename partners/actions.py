@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from django.db import IntegrityError, transaction
@@ -85,10 +86,13 @@ def disconnect(*, integration: Integration, by: Actor, now: datetime) -> None:
     integration = _locked(integration)
     if integration.disconnected_at is not None:
         return
-    active = integration.exports.filter(status__in=ACTIVE_EXPORTS).count()
+    sending = _sending_through(integration)
+    active = sending.filter(status__in=ACTIVE_EXPORTS).count()
     if active:
         word = "export uses" if active == 1 else "exports use"
         raise Refused(f"{active} active {word} “{integration.nickname}”. Stop them first, then disconnect.")
+    if sending.exists():
+        raise Refused(f"Rejected records are being sent again through “{integration.nickname}”. Wait until they are.")
     integration.disconnected_at = now
     integration.secrets = {}
     integration.save(update_fields=["disconnected_at", "secrets"])
@@ -141,9 +145,9 @@ def record_setup_fault(*, integration: Integration, message: str, now: datetime,
     request tells.
     """
     as_sent = Integration.objects.filter(pk=integration.pk, updated_at=integration.updated_at)
-    if not as_sent.select_for_update().values_list("pk"):  # integrations are always locked before exports
+    if not as_sent.select_for_update(no_key=True).values_list("pk"):  # integrations are always locked before exports
         return
-    integration.exports.filter(status__in=ACTIVE_EXPORTS).update(
+    _sending_through(integration).update(
         needs_attention=True, last_error=message, failing_since=Coalesce("failing_since", Value(now))
     )
     if as_sent.filter(setup_fault="").update(
@@ -168,9 +172,9 @@ def probe(*, integration: Integration, now: datetime) -> bool:
         return False
     with transaction.atomic():
         as_asked = Integration.objects.filter(pk=integration.pk, updated_at=integration.updated_at)
-        if not as_asked.exclude(setup_fault="").select_for_update().values_list("pk"):
+        if not as_asked.exclude(setup_fault="").select_for_update(no_key=True).values_list("pk"):
             return False
-        resume(integration=integration)
+        resume(integration=integration, by_itself=True)
         audit.record(
             action="integration.mended", by=PORTAL, now=now, project_id=integration.project_id, target=integration
         )
@@ -181,7 +185,7 @@ def probe(*, integration: Integration, now: datetime) -> bool:
 
 def due_probes(*, now: datetime) -> list[int]:
     """Integrations whose setup fault is to be looked at now, each claimed for PROBE_EVERY."""
-    due = Integration.objects.exclude(setup_fault="").filter(probe_at__lte=now)
+    due = Integration.objects.exclude(setup_fault="").filter(disconnected_at=None, probe_at__lte=now)
     return [pk for pk in due.values_list("pk", flat=True) if due.filter(pk=pk).update(probe_at=now + PROBE_EVERY)]
 
 
@@ -191,18 +195,25 @@ def pause(*, integration: Integration, until: datetime) -> None:
     Integration.objects.filter(shorter, pk=integration.pk).update(paused_until=until)
 
 
-def resume(*, integration: Integration) -> None:
-    """Forget a setup fault and a pause."""
+def resume(*, integration: Integration, by_itself: bool = False) -> None:
+    """Forget a setup fault and a pause. When a person asks for it, the days without an accepted request begin anew."""
     Integration.objects.filter(pk=integration.pk).update(
         setup_fault="", setup_fault_at=None, paused_until=None, probe_at=None
     )
-    integration.exports.filter(status__in=ACTIVE_EXPORTS, needs_attention=True).update(
-        needs_attention=False, last_error="", failing_since=None
-    )
+    faulty = _sending_through(integration).filter(needs_attention=True)
+    faulty.update(needs_attention=False, last_error="", **({} if by_itself else {"failing_since": None}))
+
+
+def _sending_through(integration: Integration) -> Any:
+    """Its active exports, and others of which a run of it is not over or has rejected records to send again."""
+    going_on = Q(status__in=ACTIVE_EXPORTS) | Q(shards__resend_at__isnull=False)
+    through_runs = integration.runs.filter(going_on).values("export")
+    exports = integration.exports.model.objects
+    return exports.filter(Q(integration=integration, status__in=ACTIVE_EXPORTS) | Q(pk__in=through_runs))
 
 
 def _locked(integration: Integration) -> Integration:
-    rows = Integration.objects.select_for_update(of=("self",)).select_related("project").defer("secrets")
+    rows = Integration.objects.select_for_update(of=("self",), no_key=True).select_related("project").defer("secrets")
     return rows.get(pk=integration.pk)
 
 

@@ -32,6 +32,7 @@ class Field:
     choices: tuple[Choice, ...] = ()
     default: str = ""
     secret: bool = False
+    connects: bool = False  # where to send; the secrets work there only
     as_cards: bool = False
 
     def check(self, value: str) -> str | None:
@@ -142,7 +143,8 @@ class Verdict:
     """A partner's answer, understood.
 
     rejected, held: index in the request → why, or seconds to wait. `refusal` is what a single record gets when
-    SPLIT or TOO_LARGE cannot halve any more. `maybe_more`: the partner may have stopped at the first bad record.
+    SPLIT or TOO_LARGE cannot halve any more. `accepted`: how many the partner says that it took, if it says so.
+    `maybe_more`: the partner may have stopped at the first bad record.
     `unknown` means the partner may have taken the records.
     `wait`: seconds for which the whole integration must be left alone, when the partner throttles it as a whole;
     with SETUP_FAULT the seconds after which the portal looks again by itself.
@@ -155,6 +157,7 @@ class Verdict:
     rejected: Mapping[int, Refusal] = field(default_factory=dict)
     held: Mapping[int, float] = field(default_factory=dict)
     refusal: Refusal | None = None
+    accepted: int | None = None
     maybe_more: bool = False
     unknown: bool = False
     wait: float | None = None

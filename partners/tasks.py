@@ -4,12 +4,14 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
+from exports_portal.common.database import may_go_away
 from partners import actions
 from partners.models import Integration
 
 
 @shared_task(name="partners.tasks.probe")
 def probe(integration_id: int) -> None:
-    integration = Integration.objects.connected().exclude(setup_fault="").filter(pk=integration_id).first()
-    if integration is not None:
-        actions.probe(integration=integration, now=datetime.now(UTC))
+    with may_go_away():
+        integration = Integration.objects.connected().exclude(setup_fault="").filter(pk=integration_id).first()
+        if integration is not None:
+            actions.probe(integration=integration, now=datetime.now(UTC))

@@ -120,6 +120,7 @@ class RunFactory(DjangoModelFactory):
         )
 
     export = factory.SubFactory(ExportFactory)
+    integration = factory.SelfAttribute("export.integration")
     sequence = factory.LazyAttribute(lambda row: row.export.runs.count() + 1)
     axis = Axis.TIME
     window_start = factory.LazyAttribute(lambda row: row.created_at - timedelta(days=1))

@@ -31,9 +31,10 @@ class Batch:
     end: tuple[Any, int]
     last: bool = False
 
-    @property
-    def sendable(self) -> int:
-        return sum(type(outcome) is Encoded for outcome in self.outcomes)
+
+def sendable(outcomes: Sequence[Outcome]) -> int:
+    """How many of the outcomes can be sent."""
+    return list(map(type, outcomes)).count(Encoded)
 
 
 def encode_rows(rows: Sequence[store.EventRow], encoder: Encoder) -> list[Outcome]:
@@ -66,6 +67,7 @@ class BatchReader:
         self.encoder = encoder
         self._run = run
         self._until = positions.horizon() if run.until_tx_id is None else run.until_tx_id
+        self.is_cut_short = shard.batch_records < limits.records  # after 413
         self.limits = Limits(min(limits.records, shard.batch_records), limits.bytes)
         self._after = start_of(shard, run)
         lane = (shard.index, shard.of) if shard.of > 1 else None

@@ -3,15 +3,17 @@
 Held records belong to (export, id as sent): later records of an id queue behind them, across batches and runs.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 from django.db.models import Min
 
 from events import store
 from exports.delivery import ledger
-from exports.delivery.batches import Batch, BatchReader, encode_rows, fitting
+from exports.delivery.batches import Batch, BatchReader, encode_rows, fitting, sendable
 from exports.delivery.exchange import Exchange, Hold, Result
 from exports.delivery.lease import Lease
 from exports.models import Held, Run
@@ -24,12 +26,14 @@ WAITING = """
 SELECT k.id, h.not_before FROM unnest(%(ids)s::text[]) AS k (id), LATERAL (
     SELECT not_before FROM exports_held WHERE export_id = %(export)s AND ids @> ARRAY[k.id] LIMIT 1) AS h
 """
-# The first held record of each id that may not go now: it waits itself, or is another shard's to send.
+# The first held record of each id that may not go now, and until when: it waits itself, or is another shard's to send.
 BLOCKERS = """
-SELECT k.id, min(e.id) FROM unnest(%(ids)s::text[]) AS k (id) JOIN exports_held e ON e.ids @> ARRAY[k.id]
+SELECT DISTINCT ON (k.id) k.id, e.id, greatest(e.not_before, %(soon)s)
+  FROM unnest(%(ids)s::text[]) AS k (id) JOIN exports_held e ON e.ids @> ARRAY[k.id]
  WHERE e.export_id = %(export)s AND (e.shard_id <> %(shard)s OR e.not_before > %(now)s)
- GROUP BY k.id
+ ORDER BY k.id, e.id
 """
+SOON = timedelta(seconds=2)  # then another shard will have sent what stands before
 GONE = Refusal(
     "deleted",
     "",
@@ -58,7 +62,9 @@ def next_due(shard_id: int) -> datetime | None:
 
 def drain(*, run: Run, lease: Lease, reader: BatchReader, exchange: Exchange, limits: Limits, now: datetime) -> Result:
     """Send what is due of this shard's held records and settle it. Returns what the exchange says."""
-    record_ids = _due(run.export_id, lease.shard_id, limits.records, now=now)
+    record_ids, waits = _due(run.export_id, lease.shard_id, limits.records, now=now)
+    if waits:
+        ledger.postpone(lease, waits)
     if not record_ids:
         return Result()
     rows = store.read_by_ids(run.export.project_id, record_ids)
@@ -66,6 +72,7 @@ def drain(*, run: Run, lease: Lease, reader: BatchReader, exchange: Exchange, li
     outcomes = encode_rows(found, reader.encoder)
     count = fitting(outcomes, limits)
     batch = Batch(found[:count], outcomes[:count], end=(None, 0))
+    ledger.mark_in_flight(lease, sendable(batch.outcomes), again=True)
     result = exchange.run(batch.outcomes)
     still = {found[index].id: other for index, other in result.others.items() if isinstance(other, Hold)}
     result.others = {index: other for index, other in result.others.items() if not isinstance(other, Hold)}
@@ -79,20 +86,30 @@ def drain(*, run: Run, lease: Lease, reader: BatchReader, exchange: Exchange, li
     return result
 
 
-def _due(export_id: int, shard_id: int, limit: int, *, now: datetime) -> list[int]:
-    """Held records that may go, oldest first: none of whose ids has an earlier one that must wait."""
+def _due(export_id: int, shard_id: int, limit: int, *, now: datetime) -> tuple[list[int], dict[datetime, list[int]]]:
+    """Record ids of held records that may go, oldest first, and rows to rest longer, by the time until which.
+
+    A record whose id has an earlier one that must wait rests as long as that one. Left due, it would hide the free
+    ones behind it, and wake workers for nothing.
+    """
     held = list(Held.objects.filter(shard_id=shard_id, not_before__lte=now).order_by("id")[: min(limit, DRAIN_RECORDS)])
     blocked = _blockers(export_id, shard_id, {key for row in held for key in row.ids}, now=now)
-    due = []
+    due: list[int] = []
+    waits: dict[datetime, list[int]] = defaultdict(list)
     for row in held:
-        if any(blocked.get(key, row.pk) < row.pk for key in row.ids):
-            blocked |= {key: min(row.pk, blocked.get(key, row.pk)) for key in row.ids}
-        else:
+        before = [until for first, until in (blocked[key] for key in row.ids if key in blocked) if first < row.pk]
+        if not before:
             due.append(row.record_id)
-    return due
+            continue
+        waits[max(before)].append(row.pk)
+        for key in row.ids:
+            if key not in blocked or row.pk < blocked[key][0]:
+                blocked[key] = (row.pk, max(before))
+    return due, waits
 
 
-def _blockers(export_id: int, shard_id: int, ids: Iterable[str], *, now: datetime) -> dict[str, int]:
+def _blockers(export_id: int, shard_id: int, ids: Iterable[str], *, now: datetime) -> dict[str, tuple[int, datetime]]:
+    parameters: dict[str, Any] = {"ids": list(ids), "export": export_id, "shard": shard_id, "now": now}
     with connection.cursor() as cursor:
-        cursor.execute(BLOCKERS, {"ids": list(ids), "export": export_id, "shard": shard_id, "now": now})
-        return dict(cursor.fetchall())
+        cursor.execute(BLOCKERS, {**parameters, "soon": now + SOON})
+        return {key: (row_id, not_before) for key, row_id, not_before in cursor.fetchall()}

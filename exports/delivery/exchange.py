@@ -1,8 +1,10 @@
 """Sends one batch and follows the partner's verdicts until each record has its outcome, or sending must pause."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
 from typing import cast
 
 import structlog
@@ -15,6 +17,7 @@ from partners.contract import Outcome as Answer
 log = structlog.get_logger("exports.delivery")
 
 WALL = 5  # so many single records refused in a row, without a name for the culprit, may be a wall and no poison
+NAMELESS = (Answer.SPLIT, Answer.TOO_LARGE)
 WALL_SECONDS = 600.0  # an empty list passes such a wall and tells nothing, so records try it again, but not often
 
 
@@ -33,13 +36,16 @@ Other = Refusal | Skip | Hold
 class Result:
     """What became of a batch, by index, and why sending paused, if it did.
 
-    Indexes in neither `accepted` nor `others` are open: sending paused before them.
+    Indexes in neither `accepted` nor `others` are open: sending paused before them. `unconfirmed` of them may have
+    been taken. `judged`: the partner accepted or refused some. `batch_records`: the largest request that it accepted
+    after one that was too large.
     """
 
     accepted: list[int] = field(default_factory=list)
     others: dict[int, Other] = field(default_factory=dict)
     pause: Verdict | None = None
     guard: Guard = Guard.GO
+    judged: bool = False
     batch_records: int | None = None
     unconfirmed: int = 0
 
@@ -50,145 +56,189 @@ def ids_of(encoded: Encoded) -> list[str]:
     return [f"{kind}:{value}" for kind, value in pairs if value is not None]
 
 
+class _Turn:
+    """One batch while it is sent: what can be sent, the parts that remain, in order, and what is known so far."""
+
+    def __init__(self, outcomes: Sequence[Outcome]) -> None:
+        # Refusals and skips by the encoder are settled already; the parts name only what was made to be sent.
+        others = {index: outcome for index, outcome in enumerate(outcomes) if type(outcome) is not Encoded}
+        self.result = Result(others=cast("dict[int, Other]", others))
+        self.records = cast("Sequence[Encoded]", outcomes)
+        self.parts = deque([[index for index in range(len(outcomes)) if index not in others]])
+        self.suspects: list[int] = []  # refused one by one since the last request that got through
+        self.was_too_large = False
+
+    def chosen(self, part: Sequence[int]) -> list[Encoded]:
+        return [self.records[index] for index in part]
+
+    def accept(self, part: Sequence[int]) -> None:
+        self.result.accepted += part
+        self.suspects = []
+        if self.was_too_large:
+            self.result.batch_records = max(self.result.batch_records or 0, len(part))
+
+    def take_out(self, index: int) -> None:
+        """The record has been sent before its turn."""
+        self.parts = deque([[other for other in part if other != index] for part in self.parts])
+
+
 class Exchange:
     """One worker's conversation with one integration during a slice.
 
-    `waiting` maps ids as sent to the seconds that records of them must wait: later ones queue behind (DESIGN 5.6).
+    waiting: ids as sent → the seconds that records of them must wait: later ones queue behind (DESIGN 5.6).
+    refused_in_row: single records refused since the last accepted request, with nothing said of why, of all slices.
     """
 
-    def __init__(self, sender: Sender, guard: Callable[[], Guard], *, waiting: dict[str, float]) -> None:
+    def __init__(
+        self, sender: Sender, guard: Callable[[], Guard], *, waiting: dict[str, float], refused_in_row: int = 0
+    ) -> None:
         self._sender = sender
         self._guard = guard
         self.waiting = waiting
+        self.refused_in_row = refused_in_row
         self.requests = 0
-        self._suspects: list[int] = []  # of the batch, refused one by one since the last request that was accepted
-        self._refused_in_row = 0  # the same over all batches of the slice
+        self.size: int | None = None  # the working size, once an answer told that requests must be smaller
         self._accepted: Encoded | None = None
 
     def run(self, outcomes: Sequence[Outcome]) -> Result:
         """Send all that can be sent of these, in order."""
-        result = Result()
-        self._suspects = []
-        parts = deque([_without_unsendable(outcomes, result)])
+        turn = _Turn(outcomes)
+        result = turn.result
         probed = False
-        while parts and result.pause is None:
-            part = self._without_waiting(outcomes, parts.popleft(), result)
-            if result.batch_records is not None and len(part) > result.batch_records:
-                parts.appendleft(part[result.batch_records :])
-                part = part[: result.batch_records]
-            if not part:
-                continue
-            result.guard = self._guard()
-            if result.guard is not Guard.GO:
-                break
-            verdict = self._send(outcomes, part)
-            if verdict.outcome is Answer.SPLIT and not probed:
-                result.guard = self._guard()
-                if result.guard is not Guard.GO:
-                    break
-                probed, probe = True, self._probe()
-                verdict = verdict if probe.outcome is Answer.ACCEPTED else probe
-            self._follow(outcomes, part, verdict, parts, result)
+        while turn.parts and result.pause is None and result.guard is Guard.GO:
+            part = self._next_part(turn)
+            verdict = self._ask(turn, partial(self._send, turn.chosen(part))) if part else None
+            if verdict is not None and not probed and _asks_for_probe(verdict, part):
+                probed, probe = True, self._ask(turn, self._probe)
+                verdict = verdict if probe is not None and probe.outcome is Answer.ACCEPTED else probe
+            if verdict is not None:
+                self._follow(turn, part, verdict)
+        self.size = result.batch_records or self.size
         return result
 
-    def _without_waiting(self, outcomes: Sequence[Outcome], part: list[int], result: Result) -> list[int]:
+    def _next_part(self, turn: _Turn) -> list[int]:
+        part = self._without_waiting(turn, turn.parts.popleft())
+        if self.size is not None and len(part) > self.size:
+            turn.parts.appendleft(part[self.size :])
+            part = part[: self.size]
+        return part
+
+    def _without_waiting(self, turn: _Turn, part: list[int]) -> list[int]:
         if not self.waiting:
             return part
         free = []
         for index in part:
-            seconds = [self.waiting[key] for key in ids_of(_encoded(outcomes[index])) if key in self.waiting]
+            seconds = [self.waiting[key] for key in ids_of(turn.records[index]) if key in self.waiting]
             if seconds:
-                result.others[index] = Hold(max(seconds), "An earlier record of the same id is waiting.")
+                turn.result.others[index] = Hold(max(seconds), "An earlier record of the same id is waiting.")
             else:
                 free.append(index)
         return free
 
-    def _send(self, outcomes: Sequence[Outcome], part: list[int]) -> Verdict:
-        verdict = self._sender.send([_encoded(outcomes[index]) for index in part])
+    def _ask(self, turn: _Turn, request: Callable[[], Verdict]) -> Verdict | None:
+        """Make a request if one may start now; None when it may not, which ends the turn."""
+        turn.result.guard = self._guard()
+        return request() if turn.result.guard is Guard.GO else None
+
+    def _send(self, records: Sequence[Encoded]) -> Verdict:
+        verdict = self._sender.send(records)
         self.requests += 1
-        counts = {"events": len(part), "status": verdict.status, "ms": verdict.elapsed_ms}
-        if verdict.outcome is Answer.ACCEPTED:
-            log.info("batch.delivered", **counts)
-        else:
+        counts = {"events": len(records), "status": verdict.status, "ms": verdict.elapsed_ms}
+        if verdict.outcome is not Answer.ACCEPTED:
             log.warning("batch.refused", **counts, outcome=str(verdict.outcome), why=verdict.message)
+            return verdict
+        log.info("batch.delivered", **counts)
+        if verdict.accepted not in (None, len(records)):
+            log.warning("batch.count_differs", **counts, accepted=verdict.accepted, why=verdict.message)
         return verdict
 
     def _probe(self) -> Verdict:
         """After an answer that names no culprit: does even an empty list get it? Then it is no record's fault."""
-        probe = self._sender.probe()
-        if probe.outcome in (Answer.SPLIT, Answer.SETUP_FAULT):
-            return _setup_fault(probe)
-        return probe
+        probe = replace(self._sender.probe(), unknown=False)  # what it carried is known: nothing
+        return _setup_fault(probe) if probe.outcome in (*NAMELESS, Answer.SETUP_FAULT) else probe
 
-    def _follow(
-        self, outcomes: Sequence[Outcome], part: list[int], verdict: Verdict, parts: deque[list[int]], result: Result
-    ) -> None:
+    def _follow(self, turn: _Turn, part: list[int], verdict: Verdict) -> None:
         if verdict.outcome is Answer.ACCEPTED:
-            self._accept(_encoded(outcomes[part[-1]]))
-            result.accepted += part
+            turn.accept(part)
+            self.refused_in_row, self._accepted = 0, turn.records[part[-1]]
         elif verdict.outcome is Answer.PARTIAL:
-            self._set_aside(outcomes, part, verdict, parts, result)
-        elif verdict.outcome in (Answer.SPLIT, Answer.TOO_LARGE):
-            self._halve(outcomes, part, verdict, parts, result)
+            self._set_aside(turn, part, verdict)
+        elif verdict.outcome in NAMELESS:
+            self._halve(turn, part, verdict)
         else:
-            result.pause = verdict
-            result.unconfirmed = len(part) if verdict.unknown else 0
+            turn.result.pause = verdict
+            turn.result.unconfirmed = len(part) if verdict.unknown else 0
+        turn.result.judged |= verdict.outcome in (Answer.ACCEPTED, Answer.PARTIAL)
 
-    def _set_aside(
-        self, outcomes: Sequence[Outcome], part: list[int], verdict: Verdict, parts: deque[list[int]], result: Result
-    ) -> None:
+    def _set_aside(self, turn: _Turn, part: list[int], verdict: Verdict) -> None:
+        others = turn.result.others
         for position, refusal in verdict.rejected.items():
-            result.others[part[position]] = refusal
+            others[part[position]] = refusal
         for position, seconds in verdict.held.items():
-            result.others[part[position]] = Hold(seconds, verdict.message)
-            self.waiting.update(dict.fromkeys(ids_of(_encoded(outcomes[part[position]])), seconds))
-        rest = [index for index in part if index not in result.others]
+            others[part[position]] = Hold(seconds, verdict.message)
+            self.waiting.update(dict.fromkeys(ids_of(turn.records[part[position]]), seconds))
+        rest = [index for index in part if index not in others]
         if len(rest) == len(part):  # an answer that names nobody must not be repeated for ever
-            self._halve(outcomes, part, verdict, parts, result)
+            self._halve(turn, part, verdict)
         elif verdict.maybe_more:
-            parts.extendleft(_behind_the_first(rest, min((*verdict.rejected, *verdict.held))))
+            turn.parts.extendleft(_behind_the_first(rest, min((*verdict.rejected, *verdict.held))))
         else:
-            parts.appendleft(rest)
+            turn.parts.appendleft(rest)
 
-    def _accept(self, record: Encoded) -> None:
-        self._suspects, self._refused_in_row, self._accepted = [], 0, record
-
-    def _halve(
-        self, outcomes: Sequence[Outcome], part: list[int], verdict: Verdict, parts: deque[list[int]], result: Result
-    ) -> None:
+    def _halve(self, turn: _Turn, part: list[int], verdict: Verdict) -> None:
+        turn.was_too_large |= verdict.outcome is Answer.TOO_LARGE
         if len(part) > 1:
             middle = len(part) // 2
-            if verdict.outcome is Answer.TOO_LARGE:
-                result.batch_records = middle
-            parts.appendleft(part[middle:])
-            parts.appendleft(part[:middle])
+            turn.parts.extendleft((part[middle:], part[:middle]))
             return
-        result.others[part[0]] = verdict.refusal or Refusal("refused", "", verdict.message, "")
-        if verdict.outcome is Answer.SPLIT:
-            self._suspects.append(part[0])
-            self._refused_in_row += 1
-            if self._refused_in_row >= WALL:
-                self._poison_or_wall(verdict, result)
+        turn.result.others[part[0]] = verdict.refusal or Refusal("refused", "", verdict.message, "")
+        if verdict.outcome in NAMELESS:
+            turn.suspects.append(part[0])
+            self.refused_in_row += 1
+            if self.refused_in_row >= WALL:
+                self._poison_or_wall(turn, verdict)
 
-    def _poison_or_wall(self, verdict: Verdict, result: Result) -> None:
-        """A wall refuses everything, so what was accepted before tells: its insert_id makes a repeat harmless.
+    def _poison_or_wall(self, turn: _Turn, verdict: Verdict) -> None:
+        """A wall refuses everything, so a record that gets through tells that these were poisonous.
 
-        Under a wall nothing is rejected. Where nothing has been accepted in this slice a wall is assumed (DESIGN 6);
-        records that earlier batches of a single record lost to it stay rejected, and can be sent again.
+        Under a wall nothing is rejected (DESIGN 6). Records that earlier batches of a single record lost to it stay
+        rejected, and can be sent again.
         """
+        last: Verdict | None = verdict
+        for index, record in self._controls(turn):
+            last = self._ask(turn, partial(self._send, [record]))
+            if last is not None and last.outcome in (Answer.ACCEPTED, Answer.PARTIAL):
+                self._no_wall(turn, index if last.outcome is Answer.ACCEPTED else None, record)
+                return
+            if last is None or last.outcome not in NAMELESS:
+                break
+        for index in turn.suspects:
+            del turn.result.others[index]
+        if last is not None:
+            turn.result.pause = _setup_fault(last, wait=WALL_SECONDS) if last.outcome in NAMELESS else last
+            turn.result.unconfirmed = int(last.unknown and self._accepted is None)
+
+    def _controls(self, turn: _Turn) -> Iterator[tuple[int | None, Encoded]]:
+        """What was accepted before: its insert_id makes a repeat harmless. Else the first records of other people."""
         if self._accepted is not None:
-            result.guard = self._guard()
-            if result.guard is not Guard.GO:
-                return
-            control = self._sender.send([self._accepted])
-            self.requests += 1
-            if control.outcome is Answer.ACCEPTED:
-                self._accept(self._accepted)
-                return
-            verdict = control
-        for index in self._suspects:
-            del result.others[index]
-        result.pause = _setup_fault(verdict, wait=WALL_SECONDS) if verdict.outcome is Answer.SPLIT else verdict
+            yield None, self._accepted
+            return
+        seen = {key for index in turn.suspects for key in ids_of(turn.records[index])} | self.waiting.keys()
+        free = []
+        for index in chain.from_iterable(turn.parts):
+            ids = ids_of(turn.records[index])
+            if seen.isdisjoint(ids):
+                free.append(index)
+            seen.update(ids)
+        for index in free[:: len(free) // WALL + 1]:
+            yield index, turn.records[index]
+
+    def _no_wall(self, turn: _Turn, index: int | None, record: Encoded) -> None:
+        turn.suspects, self.refused_in_row = [], 0
+        if index is not None:
+            turn.take_out(index)
+            turn.result.accepted.append(index)
+            self._accepted = record
 
 
 def _behind_the_first(rest: list[int], place: int) -> list[list[int]]:
@@ -201,14 +251,9 @@ def _behind_the_first(rest: list[int], place: int) -> list[list[int]]:
     return [part for part in (rest[middle:], rest[:middle]) if part]
 
 
-def _without_unsendable(outcomes: Sequence[Outcome], result: Result) -> list[int]:
-    """Indexes of what can be sent; refusals and skips by the encoder are settled already."""
-    result.others |= {index: outcome for index, outcome in enumerate(outcomes) if not isinstance(outcome, Encoded)}
-    return [index for index in range(len(outcomes)) if index not in result.others]
-
-
-def _encoded(outcome: Outcome) -> Encoded:
-    return cast(Encoded, outcome)
+def _asks_for_probe(verdict: Verdict, part: Sequence[int]) -> bool:
+    """Whether the fault may lie with none of the records: no culprit is named, or a single record is too large."""
+    return verdict.outcome is Answer.SPLIT or (verdict.outcome is Answer.TOO_LARGE and len(part) == 1)
 
 
 def _setup_fault(verdict: Verdict, *, wait: float | None = None) -> Verdict:

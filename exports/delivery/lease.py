@@ -10,40 +10,47 @@ from typing import Any, Self
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 
-OWNER = f"{socket.gethostname()}:{os.getpid()}"
-
 CLAIM = """
 WITH old AS (
     SELECT id, lease_until IS NOT NULL AS expired FROM exports_shard WHERE id = %(shard)s FOR UPDATE SKIP LOCKED)
 UPDATE exports_shard AS s
    SET lease_until = now() + make_interval(secs => %(lease)s), lease_owner = %(owner)s, fence = s.fence + 1,
        takeovers = s.takeovers + old.expired::int,
-       unconfirmed = greatest(s.unconfirmed, s.in_flight), in_flight = 0
-  FROM old, exports_run r JOIN exports_export e ON e.id = r.export_id
-  JOIN partners_integration i ON i.id = e.integration_id
+       unconfirmed = greatest(s.unconfirmed, s.in_flight), in_flight = 0,
+       unconfirmed_again = greatest(s.unconfirmed_again, s.in_flight_again), in_flight_again = 0
+  FROM old, exports_run r
+  JOIN partners_integration i ON i.id = r.integration_id
  WHERE s.id = old.id AND r.id = s.run_id AND (s.open OR s.resend_at <= now())
    AND (s.lease_until IS NULL OR s.lease_until < now())
    AND (s.not_before IS NULL OR s.not_before <= now())
-   AND i.setup_fault = '' AND (i.paused_until IS NULL OR i.paused_until <= now())
-RETURNING s.fence, old.expired, s.unconfirmed
+   AND i.disconnected_at IS NULL AND i.setup_fault = '' AND (i.paused_until IS NULL OR i.paused_until <= now())
+RETURNING s.fence, old.expired, s.unconfirmed + s.unconfirmed_again
 """
 RENEW = """
 UPDATE exports_shard SET lease_until = now() + make_interval(secs => %s)
  WHERE id = %s AND fence = %s AND lease_until > now()
 """
 RELEASE = """
-UPDATE exports_shard SET lease_until = NULL, rung_at = NULL, in_flight = 0, idle = %(idle)s,
+UPDATE exports_shard SET lease_until = NULL, rung_at = NULL, idle = %(idle)s,
+       unconfirmed = greatest(unconfirmed, in_flight), in_flight = 0,
+       unconfirmed_again = greatest(unconfirmed_again, in_flight_again), in_flight_again = 0,
        not_before = CASE WHEN %(wait)s::float8 IS NULL THEN NULL ELSE now() + make_interval(secs => %(wait)s) END
  WHERE id = %(shard)s AND fence = %(fence)s
 """
-GUARD = "SELECT fence = %s AND lease_until > now(), open, resend_at IS NOT NULL FROM exports_shard WHERE id = %s"
+GUARD = """
+SELECT s.fence = %s AND s.lease_until > now(), may AND s.open, may AND s.resend_at IS NOT NULL
+  FROM exports_shard s JOIN exports_run r ON r.id = s.run_id,
+  LATERAL (SELECT setup_fault = '' AND (paused_until IS NULL OR paused_until <= now()) AS may
+             FROM partners_integration WHERE id = r.integration_id) AS i
+ WHERE s.id = %s
+"""
 
 
 class Guard(Enum):
     """Whether a request may start now."""
 
     GO = "go"
-    STOPPED = "stopped"  # the export was stopped: nothing more is sent, what is out is still settled
+    HALT = "halt"  # stopped, or the integration must be left alone: nothing more is sent, what is out is still settled
     LOST = "lost"  # another worker may have the shard: write nothing
 
 
@@ -55,7 +62,7 @@ class Lease:
     unconfirmed: int
 
     def guard(self) -> Guard:
-        """Ask before every request of a run. One look-up by primary key."""
+        """Ask before every request of a run. Look-ups by primary key."""
         return self._guard()[0]
 
     def guard_resend(self) -> Guard:
@@ -68,7 +75,7 @@ class Lease:
             row = cursor.fetchone()
         if row is None or not row[0]:
             return Guard.LOST, Guard.LOST
-        return Guard.GO if row[1] else Guard.STOPPED, Guard.GO if row[2] else Guard.STOPPED
+        return Guard.GO if row[1] else Guard.HALT, Guard.GO if row[2] else Guard.HALT
 
     def renew(self) -> bool:
         """Extend it; False once it has expired or been taken: an expired lease is never renewed."""
@@ -84,8 +91,9 @@ class Lease:
 
 def claim(shard_id: int) -> Lease | None:
     """Take the shard, or None when it is closed, leased, waiting, or its integration may not send."""
+    owner = f"{socket.gethostname()}:{os.getpid()}"
     with connection.cursor() as cursor:
-        cursor.execute(CLAIM, {"lease": settings.PORTAL_LEASE_SECONDS, "owner": OWNER, "shard": shard_id})
+        cursor.execute(CLAIM, {"lease": settings.PORTAL_LEASE_SECONDS, "owner": owner, "shard": shard_id})
         row = cursor.fetchone()
     if row is None:
         return None

@@ -1,16 +1,16 @@
 """The ledger: counts, rejected and held rows and cursor move in one transaction, under the fence (DESIGN 5.2, 5.4)."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Any, cast
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Min
+from django.db.models.functions import Greatest
 
-from exports.delivery.batches import Batch, Outcome
+from exports.delivery.batches import Batch, Outcome, sendable
 from exports.delivery.exchange import Hold, Other, Result, ids_of
 from exports.delivery.lease import Lease
 from exports.models import Axis, Held, Rejected, Run, Shard, Skipped
@@ -25,10 +25,11 @@ class LeaseLost(Exception):
 
 @dataclass
 class Tally:
-    """Sums and rows of a settled stretch of records."""
+    """Sums and rows of a settled stretch of records. sendable: those of them that were made to be sent."""
 
     delivered: int = 0
     altered: int = 0
+    sendable: int = 0
     rejected: list[tuple[int, Refusal]] = field(default_factory=list)
     held: list[tuple[int, list[str], Hold]] = field(default_factory=list)
     skipped: list[tuple[int, Skip]] = field(default_factory=list)
@@ -40,12 +41,16 @@ class Tally:
     def add(self, record_id: int, outcome: Outcome, other: Other) -> None:
         match other:
             case Refusal():
-                payload = outcome.body.decode() if isinstance(outcome, Encoded) else other.payload
-                self.rejected.append((record_id, replace(other, payload=payload)))
+                self.rejected.append((record_id, _with_payload(other, outcome)))
             case Hold():
                 self.held.append((record_id, ids_of(cast(Encoded, outcome)), other))
             case Skip():
                 self.skipped.append((record_id, other))
+
+
+def _with_payload(refusal: Refusal, outcome: Outcome) -> Refusal:
+    """A partner's refusal gets the record as it was sent; one of our own has it already."""
+    return replace(refusal, payload=outcome.body.decode()) if isinstance(outcome, Encoded) else refusal
 
 
 def settled_prefix(batch: Batch, result: Result) -> int:
@@ -58,9 +63,9 @@ def settled_prefix(batch: Batch, result: Result) -> int:
 
 def tally(batch: Batch, result: Result, count: int) -> Tally:
     """Sums over the first `count` records."""
-    accepted = [index for index in result.accepted if index < count]
-    altered = [index for index in accepted if cast(Encoded, batch.outcomes[index]).altered]
-    sums = Tally(len(accepted), len(altered))
+    accepted = [batch.outcomes[index] for index in result.accepted if index < count]
+    altered = sum(encoded.altered > 0 for encoded in cast("list[Encoded]", accepted))
+    sums = Tally(len(accepted), altered, sendable=sendable(batch.outcomes[:count]))
     for index, other in result.others.items():
         if index < count:
             sums.add(batch.rows[index].id, batch.outcomes[index], other)
@@ -78,22 +83,24 @@ def settle(
     unconfirmed: int,
     in_flight: int,
     batch_records: int | None,
+    refused_in_row: int,
     now: datetime,
 ) -> None:
     """Write what became of a stretch of records and move the cursor behind it. Raises LeaseLost.
 
-    cursor: None leaves it where it is. last: nothing remains to be read. in_flight: the size of the request that
-    follows at once, so that a worker that dies leaves behind how many records it may have sent.
+    cursor: None leaves it where it is. last: nothing remains to be read. unconfirmed: records behind the cursor that
+    were sent just now and may have been taken; those of earlier requests stay unconfirmed until they are settled.
+    in_flight: the size of the request that follows at once, so that a worker that dies leaves behind how many records
+    it may have sent.
     """
-    changes: dict[str, Any] = {"unconfirmed": unconfirmed, "in_flight": in_flight, **_additions(sums)}
+    changes: dict[str, Any] = {"in_flight": in_flight, "refused_in_row": refused_in_row, **_additions(sums)}
     changes["read"] = F("read") + sums.read
+    changes["unconfirmed"] = Greatest(F("unconfirmed") - sums.sendable, unconfirmed)
     if cursor is not None:
         key = "cursor_time" if run.axis == Axis.TIME else "cursor_tx_id"
         changes |= {key: cursor[0], "cursor_id": cursor[1]}
     if last:
         changes["reading"] = False
-    if sums.delivered:
-        changes["failures"] = 0
     if batch_records is not None:
         changes["batch_records"] = batch_records
     _update(lease, changes)
@@ -108,14 +115,14 @@ def settle_drained(
 
     gone: record ids that are held no more. still: record id → the new wait.
     """
-    changes = {**_additions(sums), "held": F("held") - len(gone), "unconfirmed": unconfirmed, "in_flight": 0}
-    _update(lease, changes)
+    moved = {**_additions(sums), "held": F("held") - len(gone)}
+    _update(lease, {**moved, **_again(len(gone), unconfirmed, sums.delivered)})
     _insert_rows(run, lease, sums, now=now)
-    Held.objects.filter(shard_id=lease.shard_id, record_id__in=gone).delete()
-    for hold, held in groupby(sorted(still.items(), key=lambda item: _wait(item[1])), key=lambda item: item[1]):
-        Held.objects.filter(shard_id=lease.shard_id, record_id__in=[record_id for record_id, _ in held]).update(
-            not_before=now + timedelta(seconds=hold.seconds), message=hold.message
-        )
+    mine = Held.objects.filter(shard_id=lease.shard_id)
+    mine.filter(record_id__in=gone).delete()
+    for hold, record_ids in _by_hold(still):
+        until = now + timedelta(seconds=hold.seconds)
+        mine.filter(record_id__in=record_ids).update(not_before=until, message=hold.message)
 
 
 @transaction.atomic
@@ -126,39 +133,70 @@ def settle_resent(
 
     lost: records that are in the log no more. What is in neither outcome stays queued.
     """
-    mine = Rejected.objects.filter(shard_id=lease.shard_id)
     accepted = [batch.rows[index].id for index in result.accepted]
     refused = [(record_id, gone) for record_id in lost]
+    waits = {}
     for index, other in result.others.items():
         record_id, outcome = batch.rows[index].id, batch.outcomes[index]
         if isinstance(other, Hold):
-            mine.filter(record_id=record_id).update(resend_at=now + timedelta(seconds=other.seconds))
+            waits[record_id] = other
         elif isinstance(other, Refusal):
-            payload = outcome.body.decode() if isinstance(outcome, Encoded) else other.payload
-            refused.append((record_id, replace(other, payload=payload)))
-    mine.filter(record_id__in=accepted).delete()
-    for record_id, refusal in refused:
-        mine.filter(record_id=record_id).update(
-            reason=refusal.reason,
-            field=refusal.field[:120],
-            message=refusal.message,
-            cure=refusal.cure,
-            payload=refusal.payload,
-            attempts=F("attempts") + 1,
-            resend_at=None,
-        )
-    queued = mine.filter(resend_at__isnull=False).order_by().values("shard").annotate(first=Min("resend_at"))
+            refused.append((record_id, _with_payload(other, outcome)))
     moved = {"delivered": F("delivered") + len(accepted), "rejected": F("rejected") - len(accepted)}
-    _update(lease, {**moved, "unconfirmed": result.unconfirmed, "in_flight": 0, "resend_at": queued.values("first")})
+    _update(lease, {**moved, **_again(len(accepted) + len(refused), result.unconfirmed, len(accepted))})
+    mine = Rejected.objects.filter(shard_id=lease.shard_id)
+    mine.filter(record_id__in=accepted).delete()
+    for hold, record_ids in _by_hold(waits):
+        mine.filter(record_id__in=record_ids).update(resend_at=now + timedelta(seconds=hold.seconds))
+    _refuse_again(lease, refused)
+    # A statement of its own, after the shard's row is ours: what somebody queued meanwhile is seen.
+    _update(lease, {"resend_at": mine.aggregate(first=Min("resend_at"))["first"]})
 
 
-def _wait(hold: Hold) -> tuple[float, str]:
-    return hold.seconds, hold.message
+REFUSE_AGAIN = """
+UPDATE exports_rejected r
+   SET reason = n.reason, field = n.field, message = n.message, cure = n.cure, payload = n.payload,
+       attempts = r.attempts + 1, resend_at = NULL
+  FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+       AS n (record_id, reason, field, message, cure, payload)
+ WHERE r.shard_id = %s AND r.record_id = n.record_id
+"""
 
 
-def mark_in_flight(lease: Lease, records: int) -> None:
-    """Note how many records the first request of a slice carries. Raises LeaseLost."""
-    _update(lease, {"in_flight": records})
+def _refuse_again(lease: Lease, refused: Sequence[tuple[int, Refusal]]) -> None:
+    if not refused:
+        return
+    rows = [(record_id, r.reason, r.field[:120], r.message, r.cure, r.payload) for record_id, r in refused]
+    with connection.cursor() as cursor:
+        cursor.execute(REFUSE_AGAIN, [*map(list, zip(*rows, strict=True)), lease.shard_id])
+
+
+@transaction.atomic
+def postpone(lease: Lease, waits: Mapping[datetime, Sequence[int]]) -> None:
+    """Let held records, by row id, rest until what stands before them may go. Raises LeaseLost."""
+    _update(lease, {"in_flight_again": 0})
+    for not_before, rows in waits.items():
+        Held.objects.filter(pk__in=rows).update(not_before=not_before)
+
+
+def _by_hold(waits: Mapping[int, Hold]) -> Iterator[tuple[Hold, list[int]]]:
+    """Record ids by what they wait for: most of them share it."""
+    together: dict[Hold, list[int]] = defaultdict(list)
+    for record_id, hold in waits.items():
+        together[hold].append(record_id)
+    yield from together.items()
+
+
+def mark_in_flight(lease: Lease, records: int, *, again: bool = False) -> None:
+    """Note how many records the next request carries; again: held or rejected ones. Raises LeaseLost."""
+    _update(lease, {"in_flight_again" if again else "in_flight": records})
+
+
+def _again(settled: int, unconfirmed: int, delivered: int) -> dict[str, Any]:
+    """What follows for the shard from sending held or rejected records again."""
+    changes: dict[str, Any] = {"in_flight_again": 0}
+    changes["unconfirmed_again"] = Greatest(F("unconfirmed_again") - settled, unconfirmed)
+    return changes | ({"refused_in_row": 0} if delivered else {})
 
 
 def _additions(sums: Tally) -> dict[str, Any]:

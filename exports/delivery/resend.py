@@ -5,7 +5,7 @@ from datetime import datetime
 from events import store
 from exports import runs
 from exports.delivery import ledger
-from exports.delivery.batches import Batch, encode_rows, fitting
+from exports.delivery.batches import Batch, encode_rows, fitting, sendable
 from exports.delivery.exchange import Exchange, Result
 from exports.delivery.lease import Lease
 from exports.models import Rejected, Run
@@ -25,10 +25,8 @@ def encoder_of(run: Run, *, now: datetime) -> Encoder:
 
     Amplitude tells repeats apart by insert_id and device_id (Amplitude, HTTP V2).
     """
-    frozen = runs.frozen_settings(run.export)
-    device = run.settings["integration"]["device_id_mapping"]
-    frozen["integration"] = {**frozen["integration"], "device_id_mapping": device}
-    return run.export.integration.adapter.encoder(runs.encode_options(frozen, now=now))
+    frozen = runs.frozen_settings(run.export, sent_before=run)
+    return run.integration.adapter.encoder(runs.encode_options(frozen, now=now))
 
 
 def resend(*, run: Run, lease: Lease, exchange: Exchange, limits: Limits, now: datetime) -> Result:
@@ -40,6 +38,7 @@ def resend(*, run: Run, lease: Lease, exchange: Exchange, limits: Limits, now: d
     outcomes = encode_rows(found, encoder_of(run, now=now))
     count = fitting(outcomes, limits) if outcomes else 0
     batch = Batch(found[:count], outcomes[:count], end=(None, 0))
+    ledger.mark_in_flight(lease, sendable(batch.outcomes), again=True)
     result = exchange.run(batch.outcomes)
     for index, other in result.others.items():
         if isinstance(other, Skip):

@@ -10,6 +10,7 @@ from operator import attrgetter
 from time import monotonic
 
 import structlog
+from django.db import connection
 from django.db.models import Value
 from django.db.models.functions import Coalesce
 from structlog.contextvars import bound_contextvars
@@ -18,14 +19,16 @@ from events import positions
 from exports import lifecycle, runs, tick
 from exports.delivery import drain, ledger, resend
 from exports.delivery.ahead import ahead
-from exports.delivery.batches import Batch, BatchReader
+from exports.delivery.batches import Batch, BatchReader, sendable
 from exports.delivery.exchange import Exchange, Result, ids_of
 from exports.delivery.lease import Guard, Heartbeat, Lease, claim
 from exports.models import Axis, Export, Run, Shard, Status
 from exports_portal.common import bells
+from exports_portal.common.database import AWAY, reason
 from exports_portal.common.encrypted import SecretUnreadable
 from partners import actions as partner_actions
 from partners.contract import Encoded, Outcome, Sender, Verdict
+from partners.models import Integration
 
 log = structlog.get_logger("exports.delivery")
 
@@ -39,8 +42,8 @@ def work(shard_id: int) -> None:
     if lease is None:
         return
     shard = (
-        Shard.objects.select_related("run__export__project", "run__export__integration")
-        .defer("run__export__integration__secrets")
+        Shard.objects.select_related("run__export__project", "run__integration")
+        .defer("run__integration__secrets")
         .get(pk=shard_id)
     )
     export = shard.run.export
@@ -54,6 +57,10 @@ def work(shard_id: int) -> None:
         except ledger.LeaseLost:
             log.warning("lease.lost")
             return
+        except AWAY as error:
+            log.warning("database.away", why=reason(error))
+            connection.close_if_unusable_or_obsolete()
+            wait = slice_.failed()
         except Exception:  # whatever it is: said to people, and tried again later instead of at once for ever
             log.exception("slice.failed")
             wait = slice_.failed()
@@ -73,11 +80,6 @@ def tune_interpreter() -> None:
     sys.setswitchinterval(0.002)
 
 
-def queue_of(export: Export) -> str:
-    """Live exports have workers of their own, so that a backfill never starves them."""
-    return tick.queue_of(export.frequency)
-
-
 class Slice:
     """The state of one slice. `deliver` returns the seconds to wait before the next one, 0 for at once."""
 
@@ -85,21 +87,22 @@ class Slice:
         self.shard = shard
         self.run: Run = shard.run
         self.export: Export = self.run.export
+        self.integration: Integration = self.run.integration
         self.lease = lease
         self.deadline = monotonic() + SLICE_SECONDS
+        self.is_first = self.run.status == Status.PENDING
         self.has_more = False
 
     def deliver(self) -> float | None:
-        self.is_first = self.run.status == Status.PENDING
         if self.is_first:
             lifecycle.run_started(self.run, now=_now())
         if self.run.axis == Axis.TIME and positions.horizon() < (self.run.until_tx_id or 0):
             return 0.5  # a transaction that began before the ceiling is still open (DESIGN 4, ceiling)
-        if self.run.is_endless:
+        if self.run.is_endless and not self.shard.unconfirmed:  # they are sent again as they were, device_id and all
             runs.end_live(self.run, self.shard, fence=self.lease.fence, now=_now())
         try:
             if self.shard.resend_at is not None and self.shard.resend_at <= _now():
-                with closing(self._sender(self.export.integration.settings)) as sender:
+                with closing(self._sender(self.integration.settings)) as sender:
                     result = self._resend(sender)
                 if result.pause or result.guard is not Guard.GO:
                     return self._paused(result)
@@ -108,88 +111,93 @@ class Slice:
             with closing(self._sender(self.run.settings["integration"])) as sender:
                 return self._deliver(sender)
         except SecretUnreadable as error:
-            integration = self.export.integration
-            partner_actions.record_setup_fault(integration=integration, message=str(error), now=_now(), again=None)
+            partner_actions.record_setup_fault(integration=self.integration, message=str(error), now=_now(), again=None)
             return 1.0
 
     def _sender(self, settings: dict[str, str]) -> Sender:
-        integration = self.export.integration
-        return integration.adapter.sender(settings, integration.secrets)
+        return self.integration.adapter.sender(settings, self.integration.secrets)
 
     def _resend(self, sender: Sender) -> Result:
         """Rejected records that a person wants sent again go where the integration points today."""
-        return resend.resend(
-            run=self.run,
-            lease=self.lease,
-            exchange=Exchange(sender, self.lease.guard_resend, waiting={}),
-            limits=sender.limits,
-            now=_now(),
-        )
+        exchange = Exchange(sender, self.lease.guard_resend, waiting={})
+        result = resend.resend(run=self.run, lease=self.lease, exchange=exchange, limits=sender.limits, now=_now())
+        self._recovered(result)
+        return result
 
     def _deliver(self, sender: Sender) -> float | None:
-        encoder = self.export.integration.adapter.encoder(runs.encode_options(self.run.settings, now=_now()))
-        self.reader = BatchReader(self.run, self.shard, encoder, sender.limits)
+        encoder = self.integration.adapter.encoder(runs.encode_options(self.run.settings, now=_now()))
+        reader = BatchReader(self.run, self.shard, encoder, sender.limits)
         if self.shard.held:
-            result = drain.drain(
-                run=self.run,
-                lease=self.lease,
-                reader=self.reader,
-                exchange=Exchange(sender, self.lease.guard, waiting={}),
-                limits=self.reader.limits,
-                now=_now(),
-            )
+            result = self._drain(sender, reader)
             if result.pause or result.guard is not Guard.GO:
                 return self._paused(result)
         if not self.shard.reading:
             return None
-        exchange = Exchange(sender, self.lease.guard, waiting={})
-        self.holds_any = drain.holds_any(self.export.pk)
-        wait = self._read(exchange)
+        refused_in_row = self.shard.refused_in_row
+        exchange = Exchange(sender, self.lease.guard, waiting={}, refused_in_row=refused_in_row)
+        wait = self._read(reader, exchange)
         probes = self.is_first or not self.run.is_endless  # an idle live export must not probe at each capture
         if probes and not exchange.requests and self.lease.guard() is Guard.GO:
             self._notice_bad_key(sender)
         return wait
 
-    def _read(self, exchange: Exchange) -> float | None:
-        with closing(ahead(self.reader.batches(), is_last=attrgetter("last"), name="encoder")) as batches:
+    def _drain(self, sender: Sender, reader: BatchReader) -> Result:
+        exchange = Exchange(sender, self.lease.guard, waiting={})
+        result = drain.drain(
+            run=self.run, lease=self.lease, reader=reader, exchange=exchange, limits=reader.limits, now=_now()
+        )
+        self._recovered(result)
+        return result
+
+    def _read(self, reader: BatchReader, exchange: Exchange) -> float | None:
+        holds_any = drain.holds_any(self.export.pk)
+        with closing(ahead(reader.batches(), is_last=attrgetter("last"), name="encoder")) as batches:
             batch = next(batches)
-            ledger.mark_in_flight(self.lease, batch.sendable)
+            ledger.mark_in_flight(self.lease, sendable(batch.outcomes))
             for upcoming in chain(batches, [None]):
-                if self.holds_any:
+                if holds_any:
                     ids = {key for outcome in batch.outcomes if isinstance(outcome, Encoded) for key in ids_of(outcome)}
                     exchange.waiting |= drain.waiting_among(self.export.pk, ids, now=_now())
                 result = exchange.run(batch.outcomes)
-                go_on = self._settle(batch, result, upcoming)
+                go_on = self._settle(reader, exchange, batch, result, upcoming)
                 if not go_on or upcoming is None:
                     break
                 batch = upcoming
         self.has_more = not go_on
         return self._paused(result)
 
-    def _settle(self, batch: Batch, result: Result, upcoming: Batch | None) -> bool:
+    def _settle(
+        self, reader: BatchReader, exchange: Exchange, batch: Batch, result: Result, upcoming: Batch | None
+    ) -> bool:
         count = ledger.settled_prefix(batch, result)
         complete = count == len(batch.rows)
         go_on = complete and result.pause is None and result.guard is Guard.GO and monotonic() < self.deadline
         if result.guard is Guard.LOST:
             raise ledger.LeaseLost
-        cursor = batch.end if complete else self.reader.cursor(batch.rows[count - 1]) if count else None
         sums = ledger.tally(batch, result, count)
         ledger.settle(
             run=self.run,
             lease=self.lease,
             sums=sums,
-            cursor=cursor,
+            cursor=batch.end if complete else reader.cursor(batch.rows[count - 1]) if count else None,
             last=complete and batch.last and not self.run.is_endless,
             unconfirmed=result.unconfirmed,
-            in_flight=upcoming.sendable if go_on and upcoming else 0,
-            batch_records=result.batch_records,
+            in_flight=sendable(upcoming.outcomes) if go_on and upcoming else 0,
+            batch_records=self._working_size(reader, exchange, batch),
+            refused_in_row=exchange.refused_in_row,
             now=_now(),
         )
-        if sums.delivered and (self.shard.failures or self.export.last_error):
-            self._recovered()
+        self._recovered(result)
         if sums.rejected or sums.held:
             log.info("records.set_aside", rejected=len(sums.rejected), held=len(sums.held))
         return go_on
+
+    def _working_size(self, reader: BatchReader, exchange: Exchange, batch: Batch) -> int | None:
+        """What the next slice's requests may carry; after 413 a slice without another one tries twice as many."""
+        if exchange.size is not None:
+            return exchange.size
+        tries_more = reader.is_cut_short and len(batch.rows) == reader.limits.records
+        return self.shard.batch_records * 2 if tries_more else None
 
     def _paused(self, result: Result) -> float | None:
         """What follows from why sending paused; None when it did not."""
@@ -197,21 +205,25 @@ class Slice:
         if verdict is None or result.guard is not Guard.GO:
             return None
         if verdict.outcome is Outcome.SETUP_FAULT:
-            self._setup_fault(verdict)
-            return 1.0
+            return self._setup_fault(verdict)
         return self._back_off(verdict)
 
-    def _setup_fault(self, verdict: Verdict) -> None:
+    def _setup_fault(self, verdict: Verdict) -> float:
+        """Nothing more goes out until it is mended. A run that still points elsewhere follows its integration."""
+        if runs.follow_connection(self.run):
+            log.info("run.follows_connection", why=verdict.message)
+            return 0.0
         again = timedelta(seconds=verdict.wait) if verdict.wait is not None else partner_actions.PROBE_EVERY
         partner_actions.record_setup_fault(
-            integration=self.export.integration, message=verdict.message, now=_now(), again=again
+            integration=self.integration, message=verdict.message, now=_now(), again=again
         )
+        return 1.0
 
     def _back_off(self, verdict: Verdict) -> float:
         failures = self.shard.failures + 1
-        wait = verdict.wait or self.export.integration.adapter.backoff_seconds(failures)
+        wait = verdict.wait or self.integration.adapter.backoff_seconds(failures)
         if verdict.wait is not None:
-            partner_actions.pause(integration=self.export.integration, until=_now() + timedelta(seconds=wait))
+            partner_actions.pause(integration=self.integration, until=_now() + timedelta(seconds=wait))
         Shard.objects.filter(pk=self.shard.pk, fence=self.lease.fence).update(failures=failures)
         Run.objects.filter(pk=self.run.pk).update(last_error=verdict.message)
         Export.objects.filter(pk=self.export.pk).update(
@@ -225,9 +237,15 @@ class Slice:
         message = "The portal itself failed while sending. It tries again; the workers' log tells what went wrong."
         return self._back_off(Verdict(Outcome.BACK_OFF, message))
 
-    def _recovered(self) -> None:
-        self.shard.failures, self.export.last_error = 0, ""
-        Export.objects.filter(pk=self.export.pk).update(last_error="", needs_attention=False, failing_since=None)
+    def _recovered(self, result: Result) -> None:
+        """The partner judged records: what was said of earlier faults is over, unless the whole integration has one."""
+        if not result.judged or not (self.shard.failures or self.export.last_error or self.export.failing_since):
+            return
+        self.shard.failures, self.export.last_error, self.export.failing_since = 0, "", None
+        Shard.objects.filter(pk=self.shard.pk, fence=self.lease.fence).update(failures=0)
+        mine = Export.objects.filter(pk=self.export.pk)
+        mine.update(failing_since=None)
+        mine.filter(integration__setup_fault="").update(last_error="", needs_attention=False)
         Run.objects.filter(pk=self.run.pk).update(last_error="")
 
     def _notice_bad_key(self, sender: Sender) -> None:
@@ -239,28 +257,30 @@ class Slice:
     def finish(self, wait: float | None) -> None:
         """Hand the shard back, close what is complete, and ring for what can go on at once."""
         self.shard.refresh_from_db()
-        if wait is None and not self.shard.reading and self.shard.held:
-            due = drain.next_due(self.shard.pk)
-            wait = max(0.0, (due - _now()).total_seconds()) if due else None
-        if wait is None and self.run.is_endless and not self.has_more:
+        if wait is None and self.run.is_endless and self.shard.reading and not self.has_more:
             self._rest()
             return
-        self.lease.release(wait=wait)
+        self.lease.release(wait=self._seconds_to_next() if wait is None and not self.shard.reading else wait)
         if not self.shard.reading:
             lifecycle.shard_read(self.shard, now=_now())
             self.shard.refresh_from_db()
             bells.ring_tick()  # the next window may be due
         resends = self.shard.resend_at is not None and self.shard.resend_at <= _now()
         if not wait and (self.shard.open or resends):
-            bells.ring_shard(self.shard.pk, queue=queue_of(self.export))
+            bells.ring_shard(self.shard.pk, queue=tick.queue_of(self.export.frequency))
+
+    def _seconds_to_next(self) -> float | None:
+        """Until the first record that waits may go: a held one of an open shard, or one to be sent again."""
+        held = drain.next_due(self.shard.pk) if self.shard.open and self.shard.held else None
+        due = [moment for moment in (held, self.shard.resend_at) if moment is not None]
+        return max(0.0, (min(due) - _now()).total_seconds()) if due else None
 
     def _rest(self) -> None:
         """A live shard that has read all there is waits for a capture, or for its first held record to fall due.
 
         Something may have been captured between the last page and the release: only then may it go idle.
         """
-        due = drain.next_due(self.shard.pk) if self.shard.held else None
-        self.lease.release(wait=max(0.0, (due - _now()).total_seconds()) if due else None, idle=True)
+        self.lease.release(wait=self._seconds_to_next(), idle=True)
         tick.wake(now=_now(), shard_id=self.shard.pk)
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import asdict
 from datetime import date
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING
 
 from django.contrib.postgres.fields import ArrayField
@@ -70,15 +72,13 @@ class ExportQuerySet(models.QuerySet["Export"]):
         """Adds read, delivered, rejected, held, skipped, in_flight, unconfirmed over all runs."""
         from exports.models.run import Shard
 
-        def total(column: str) -> Coalesce:
+        def total(*columns: str) -> Coalesce:
             rows = Shard.objects.filter(run__export=models.OuterRef("pk")).order_by()
-            return Coalesce(
-                models.Subquery(rows.values("run__export").annotate(total=Sum(column)).values("total")),
-                0,
-                output_field=models.BigIntegerField(),
-            )
+            summed = rows.values("run__export").annotate(total=Sum(reduce(add, map(F, columns))))
+            return Coalesce(models.Subquery(summed.values("total")), 0, output_field=models.BigIntegerField())
 
-        return self.annotate(**{name: total(name) for name in (*COUNTS, "in_flight", "unconfirmed")})
+        both = {name: total(name, f"{name}_again") for name in ("in_flight", "unconfirmed")}
+        return self.annotate(**{name: total(name) for name in COUNTS}, **both)
 
 
 class Export(models.Model):

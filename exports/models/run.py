@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import F, Q, Sum
 
 from exports.models.export import ACTIVE, COUNTS, Export, Status
+from partners.models import Integration
 
 
 class Axis(models.TextChoices):
@@ -19,14 +20,18 @@ class RunQuerySet(models.QuerySet["Run"]):
 
     def with_counts(self) -> "RunQuerySet":
         """Adds the sums over the shards: the five counts, in_flight, unconfirmed, takeovers and altered."""
-        names = (*COUNTS, "in_flight", "unconfirmed", "takeovers", "altered")
-        return self.annotate(**{name: Sum(f"shards__{name}") for name in names})
+        sums = {name: Sum(f"shards__{name}") for name in (*COUNTS, "takeovers", "altered")}
+        both = {name: Sum(F(f"shards__{name}") + F(f"shards__{name}_again")) for name in ("in_flight", "unconfirmed")}
+        return self.annotate(**sums, **both)
 
 
 class Run(models.Model):
     """One window of one export. `settings` is frozen when the run is created; the API key is read live."""
 
     export = models.ForeignKey(Export, on_delete=models.CASCADE, related_name="runs")
+    integration = models.ForeignKey(
+        Integration, on_delete=models.PROTECT, related_name="runs", help_text="that of the export when it was created"
+    )
     sequence = models.PositiveIntegerField()
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.PENDING)
     axis = models.CharField(max_length=8, choices=Axis.choices)
@@ -105,8 +110,13 @@ class Shard(models.Model):
     skipped = models.BigIntegerField(default=0)
     skip_reasons = models.JSONField(default=dict)
     altered = models.BigIntegerField(default=0, help_text="records with a value that had to be cut or nulled")
+    refused_in_row = models.PositiveSmallIntegerField(
+        default=0, help_text="single records refused since the last accepted request, with nothing said of why"
+    )
     in_flight = models.IntegerField(default=0, help_text="records in the request that is out now")
-    unconfirmed = models.IntegerField(default=0, help_text="records whose request ended without an answer")
+    unconfirmed = models.IntegerField(default=0, help_text="records behind the cursor, sent without an answer")
+    in_flight_again = models.IntegerField(default=0, help_text="the same of held and rejected records, sent again")
+    unconfirmed_again = models.IntegerField(default=0, help_text="the same of held and rejected records, sent again")
 
     class Meta:
         constraints = [

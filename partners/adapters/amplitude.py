@@ -74,6 +74,7 @@ class AmplitudeAdapter(Adapter):
                 Choice("standard", "Standard", client.HOSTS[Residency.STANDARD].removeprefix("https://")),
             ),
             default="europe",
+            connects=True,
             as_cards=True,
         ),
         Field(
@@ -294,6 +295,7 @@ def _verdict(decision: Decision, elapsed_ms: int) -> Verdict:
         rejected={index: _refusal(problem, b"") for index, problem in decision.rejected.items()},
         held=decision.held,
         refusal=_refusal(decision.problem, b"") if decision.problem else None,
+        accepted=decision.accepted if decision.outcome is client.Outcome.ACCEPTED else None,
         maybe_more=decision.maybe_more,
         unknown=decision.maybe_accepted,
         wait=decision.wait,

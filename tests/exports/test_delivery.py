@@ -250,6 +250,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(capture, one_time, sandbox)
             unconfirmed=0,
             in_flight=0,
             batch_records=None,
+            refused_in_row=0,
             now=now(),
         )
     shard.refresh_from_db()
@@ -344,10 +345,10 @@ def test_an_unforeseen_failure_is_told_and_tried_again(capture, one_time, sandbo
 def test_after_a_stop_not_even_a_probe_is_sent(integration, sandbox):
     sender = integration.adapter.sender(integration.settings, integration.secrets)
     sandbox.faults({"kind": "forbidden"})
-    answers = iter([leases.Guard.GO, leases.Guard.STOPPED])
+    answers = iter([leases.Guard.GO, leases.Guard.HALT])
     body = Encoded(b'{"event_type":"a","user_id":"person-0001","insert_id":"1","time":1}', "person-0001", None, 0)
     result = Exchange(sender, lambda: next(answers), waiting={}).run([body])
     sender.close()
-    assert result.guard is leases.Guard.STOPPED
+    assert result.guard is leases.Guard.HALT
     assert len(sandbox.requests()) == 1
     assert (result.accepted, result.others) == ([], {})

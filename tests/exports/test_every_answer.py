@@ -144,7 +144,7 @@ def test_413_halves_and_remembers_the_working_size(capture, one_time, sandbox):
     sandbox.faults({"kind": "too_large", "over_events": 300})
     assert counts(deliver(one_time())) == (Status.DONE, 1000, 0, 0)
     assert Shard.objects.get().batch_records == 250
-    assert requests(sandbox) == 6
+    assert requests(sandbox) == 7
 
 
 def test_413_for_a_single_event_rejects_it_with_its_cure(capture, one_time, sandbox):

@@ -171,3 +171,21 @@ def test_dates_do_not_belong_to_a_live_export(live, project):
     with pytest.raises(Invalid) as refused:
         live(start_date=today(project))
     assert set(refused.value.errors) == {"start_date"}
+
+
+def test_it_rests_when_none_of_its_event_names_exist_yet(capture, live):
+    export = flow(live(events="engagement"))
+    capture(3)
+    export = flow(export)
+    fence = Shard.objects.get().fence
+    assert tick.wake(now=now()) == 0
+    assert (export.read, Shard.objects.get().fence) == (0, fence)
+
+
+def test_it_rests_while_what_was_captured_cannot_be_read_yet(capture, live):
+    """A foreign transaction holds the horizon up: nobody is woken for what lies above it."""
+    export = flow(live())
+    with open_writer():
+        capture(3)
+        assert tick.wake(now=now()) == 0
+    assert flow(export).delivered == 3

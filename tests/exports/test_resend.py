@@ -102,7 +102,7 @@ def test_a_throttled_one_waits_and_is_sent_later(refused, sandbox):
     assert (export.delivered, export.rejected) == (22, 1)
     assert waiting.resend_at == Shard.objects.get().resend_at > now()
     Rejected.objects.update(resend_at=now())
-    Shard.objects.update(resend_at=now())
+    Shard.objects.update(resend_at=now(), not_before=None)
     assert work(refused).rejected == 0
 
 

@@ -1,0 +1,70 @@
+"""Held records: what is free goes, what is behind waits without waking anybody."""
+
+from datetime import timedelta
+
+import pytest
+
+from exports import actions, rejected, tick
+from exports.delivery import worker
+from exports.models import Export, Held, Rejected, Shard, Status
+from tests.exports.conftest import ANN, deliver, now, skip_waits, unique, work_once
+
+QUOTA = {"kind": "quota", "users": ["hot-person"]}
+
+
+@pytest.fixture
+def held(capture, one_time, sandbox) -> Export:
+    """Thirty held records of one person under a quota and five of another who is free by now, behind them."""
+    capture(30, identity="hot-person")
+    capture(5, identity="calm-person")
+    sandbox.faults(QUOTA, {"kind": "throttle", "users": ["calm-person"], "count": 1})
+    export = one_time()
+    work_once(export)
+    assert Held.objects.count() == 35
+    skip_waits(export)
+    return export
+
+
+def test_records_behind_a_waiting_one_do_not_hide_the_free_ones(held, sandbox):
+    Shard.objects.update(batch_records=10)  # the free ones are not among the first ten
+    for _ in range(8):
+        work_once(held)
+    assert {key for ids in Held.objects.values_list("ids", flat=True) for key in ids if key[0] == "u"} == {
+        "u:hot-person"
+    }
+
+
+def test_they_wake_no_worker_before_the_first_of_them_may_go(held, sandbox):
+    for _ in range(4):
+        work_once(held)
+    shard = Shard.objects.get()
+    assert shard.not_before is not None
+    assert shard.not_before > now() + timedelta(minutes=30)
+    fence = shard.fence
+    tick.tick(now=now())
+    work_once(held)
+    assert Shard.objects.get().fence == fence
+
+
+def test_retry_now_tries_them_at_once(held, sandbox):
+    work_once(held)
+    sandbox.clear_faults()
+    actions.retry_export(export=held, by=ANN, now=now())
+    export = deliver(held)
+    assert (export.status, export.delivered, len(unique(sandbox))) == (Status.DONE, 35, 35)
+
+
+def test_records_to_be_sent_again_do_not_wait_for_held_ones(capture, one_time, sandbox):
+    capture(5, identity="hot-person")
+    capture(6, name="Poison", identity="calm-person")
+    sandbox.faults({"kind": "refuse_events", "event_type": "Poison"}, QUOTA)
+    export = one_time()
+    work_once(export)
+    sandbox.clear_faults()
+    Shard.objects.update(batch_records=2)
+    rejected.resend(export=export, reason=Rejected.objects.first().reason, by=ANN, now=now())
+    for _ in range(4):
+        tick.tick(now=now())
+        worker.work(Shard.objects.get().pk)
+    assert not Rejected.objects.exists()
+    assert Shard.objects.get().not_before > now() + timedelta(minutes=30)

@@ -1,0 +1,113 @@
+"""Poison is told from a wall: one is rejected alone, under the other nothing is (DESIGN 5.8, 6)."""
+
+from datetime import timedelta
+
+import pytest
+
+from events.ingest import ingest
+from exports import actions, tick
+from exports.models import Export, Rejected, Shard, Status
+from exports.spec import ExportSpec
+from partners.actions import due_probes
+from partners.models import Integration
+from partners.tasks import probe
+from tests.exports.conftest import ANN, deliver, now, skip_waits, unique, work_once
+
+POISON = {"kind": "forbidden", "contains": "Poison"}
+WALL = {"kind": "forbidden", "contains": "event_type"}
+
+
+def poison_first(project, count: int) -> None:
+    """Poisonous events of so many people, before all that `capture` makes."""
+    at = int((now() - timedelta(hours=2)).timestamp())
+    records = [
+        {"type": "event", "identity": f"villain-{n}", "evtName": "Poison", "ts": at + n, "evtData": {}}
+        for n in range(count)
+    ]
+    assert not ingest(project=project, records=records, now=now()).refused
+
+
+def live(project, integration) -> Export:
+    export = actions.create_export(project=project, spec=ExportSpec(integration.pk, "live"), by=ANN, now=now())
+    tick.tick(now=now())
+    work_once(export)
+    return export
+
+
+def counts(export: Export) -> tuple[str, int, int]:
+    row = Export.objects.with_counts().get(pk=export.pk)
+    return row.status, row.delivered, row.rejected
+
+
+@pytest.mark.parametrize("count", [5, 13])
+def test_poison_before_anything_was_accepted_is_rejected_and_the_rest_goes_on(
+    project, capture, one_time, sandbox, count
+):
+    poison_first(project, count)
+    capture(30)
+    sandbox.faults(POISON)
+    assert counts(deliver(one_time())) == (Status.DONE, 30, count)
+    assert not Integration.objects.get().setup_fault
+    assert len(unique(sandbox)) == 30
+
+
+def test_a_persons_order_holds_when_another_record_tells_poison_from_a_wall(project, capture, one_time, sandbox):
+    poison_first(project, 6)
+    capture(40, people=3)
+    sandbox.faults(POISON)
+    deliver(one_time())
+    sent = [(event["user_id"], event["time"], event["event_id"]) for event in unique(sandbox)]
+    for person in {user for user, *_ in sent}:
+        mine = [place for user, *place in sent if user == person]
+        assert mine == sorted(mine)
+
+
+def test_a_413_for_everything_is_a_wall_that_rejects_nothing(capture, one_time, sandbox):
+    capture(300)
+    sandbox.faults({"kind": "too_large"})
+    export = one_time()
+    work_once(export)
+    assert counts(export) == (Status.RUNNING, 0, 0)
+    assert "413" in Integration.objects.get().setup_fault
+
+
+def test_a_wall_against_single_captures_is_noticed_over_all_slices(capture, project, integration, sandbox):
+    export = live(project, integration)
+    sandbox.faults(WALL)
+    for _ in range(5):
+        capture(1)
+        tick.wake(now=now())
+        work_once(export)
+    assert Integration.objects.get().setup_fault
+    assert Export.objects.get().needs_attention
+    assert counts(export)[2] == 4  # the first four cannot be told from poison; they can be sent again
+    assert Rejected.objects.count() == 4
+
+
+def test_an_accepted_record_ends_the_count(capture, project, integration, sandbox):
+    export = live(project, integration)
+    sandbox.faults(POISON)
+    for name in ["Poison", "Poison", "Searched"] * 4:
+        capture(1, name=name)
+        tick.wake(now=now())
+        work_once(export)
+    assert not Integration.objects.get().setup_fault
+    assert counts(export)[1:] == (4, 8)
+    assert Shard.objects.get().refused_in_row == 0
+
+
+def test_what_the_portal_itself_tries_under_a_wall_does_not_begin_the_three_days_anew(capture, one_time, sandbox):
+    """An empty list passes this wall, so the portal tries records again every ten minutes; none is accepted."""
+    capture(40)
+    sandbox.faults(WALL)
+    export = one_time()
+    work_once(export)
+    began = now() - timedelta(days=2, hours=23)
+    Export.objects.update(failing_since=began)
+    (integration_id,) = due_probes(now=now() + timedelta(minutes=11))
+    probe(integration_id)
+    skip_waits(export)
+    work_once(export)
+    assert Export.objects.get().failing_since == began
+    actions.stop_failing(now=now() + timedelta(hours=2))
+    assert Export.objects.get().status == Status.STOPPED
