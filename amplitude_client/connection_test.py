@@ -53,7 +53,7 @@ def test_connection(
         return [*steps, Step(API_KEY, "skipped", "Not asked, as the address cannot be reached.")]
     verdict = _ask(api_key, url)
     steps.append(_key_step(verdict, residency))
-    if steps[-1].outcome == "failed" and verdict.status == 400:
+    if verdict.key_refused:
         steps.append(_other_region(api_key, residency.other, overrides))
     return steps
 
@@ -70,12 +70,14 @@ def _key_step(verdict: Decision, residency: Residency) -> Step:
 
 
 def _other_region(api_key: str, other: Residency, overrides: Mapping[Residency, str] | None) -> Step:
-    step = _key_step(_ask(api_key, base_url(other, overrides)), other)
-    message = {
-        "passed": f"The API key works with {other.label}: choose {other.label} as the data residency.",
-        "failed": f"{other.label} does not accept the API key either. Copy it again from Amplitude's project settings.",
-    }.get(step.outcome, f"{other.label} gave no clear answer.")
-    return Step(OTHER_RESIDENCY, step.outcome, message)
+    verdict = _ask(api_key, base_url(other, overrides))
+    if verdict.key_refused:
+        message = f"{other.label} does not accept the API key either. Copy it again from Amplitude's project settings."
+        return Step(OTHER_RESIDENCY, "failed", message)
+    if _key_step(verdict, other).outcome == "passed":
+        message = f"The API key works with {other.label}: choose {other.label} as the data residency."
+        return Step(OTHER_RESIDENCY, "passed", message)
+    return Step(OTHER_RESIDENCY, "unknown", f"{other.label} gave no clear answer.")
 
 
 def _ask(api_key: str, url: str) -> Decision:

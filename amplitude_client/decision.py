@@ -40,11 +40,11 @@ class Decision:
     rejected: index in the request → why it is refused for good. held: index → seconds to wait; later events of the
     request that share an id with a held one are held too, so that the order of a person stays.
     problem: what a single event gets when SPLIT or TOO_LARGE cannot halve any more.
-    probe_empty: ask with an empty list first: the same answer to it means a wall, not a poisonous event.
     maybe_more: each map names one index only; Amplitude may have stopped at the first, so expect repeats.
     maybe_accepted: the outcome is unknown; only the same insert_ids make resending safe.
     wait: seconds for which the whole integration must be left alone, or None for the caller's own backoff.
     accepted: the number that Amplitude says it took.
+    key_refused: it does not know the API key in this region.
     """
 
     outcome: Outcome
@@ -53,11 +53,11 @@ class Decision:
     rejected: Mapping[int, Problem] = field(default_factory=dict)
     held: Mapping[int, float] = field(default_factory=dict)
     problem: Problem | None = None
-    probe_empty: bool = False
     maybe_more: bool = False
     maybe_accepted: bool = False
     wait: float | None = None
     accepted: int = 0
+    key_refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,7 @@ def _bad_request(question: _Question) -> Decision:
             Outcome.SETUP_FAULT,
             "Amplitude did not accept the API key. Check that the key and the data residency belong to the same "
             "Amplitude project: a key of one region is unknown in the other.",
+            key_refused=True,
         )
     if said.startswith("invalid request path"):
         return Decision(
@@ -188,7 +189,7 @@ def _split(question: _Question, code: str, what: str) -> Decision:
     message = f"{what}. It says: “{question.text}”." if question.text else f"{what}."
     cure = "Look at the values of this event, mend them in your app or exclude the property, then send it again."
     problem = Problem(code, str(question.data.get("missing_field") or ""), message, cure)
-    return Decision(Outcome.SPLIT, message, problem=problem, probe_empty=True)
+    return Decision(Outcome.SPLIT, message, problem=problem)
 
 
 def _forbidden(question: _Question) -> Decision:
@@ -221,9 +222,8 @@ def _throttled(question: _Question) -> Decision:
     if found.unmatched is not None and question.batch_size == 1:
         return _partial(question, named.Found(held={0: found.unmatched}))
     wait = max(THROTTLE_SECONDS, _retry_after(question.answer) or 0.0)
-    return Decision(
-        Outcome.BACK_OFF, f"Amplitude asks for a pause: too many requests (429). Next try in {wait:.0f} s.", wait=wait
-    )
+    tail = " The events wait and are sent again." if question.batch_size else " Test again in a while."
+    return Decision(Outcome.BACK_OFF, f"Amplitude asks for a pause: too many requests (429).{tail}", wait=wait)
 
 
 def _retry_after(answer: Answer) -> float | None:

@@ -5,6 +5,7 @@ Sources: Amplitude, HTTP V2 and Batch Event Upload.
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -141,9 +142,17 @@ def check_time(time_ms: int, *, now_ms: int) -> Problem | None:
     return Problem(
         "bad_time",
         "time",
-        f"The time of the event ({time_ms}) lies {when}.",
-        "Send the time of the event in milliseconds since 1970, from a device whose clock is right.",
+        f"The time of the event, {_date(time_ms)}, lies {when}.",
+        "Send the moment at which the event happened, from a device whose clock is right.",
     )
+
+
+def _date(time_ms: int) -> str:
+    """In people's words; the bare number where no calendar reaches."""
+    try:
+        return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%d %b %Y %H:%M} UTC"
+    except (OverflowError, ValueError, OSError):
+        return f"{time_ms} ms since 1970"
 
 
 def check_event(event: Mapping[str, Any], *, now_ms: int, min_id_length: int = MIN_ID_LENGTH) -> Problem | None:

@@ -215,7 +215,7 @@ class Exchange:
         for index in turn.suspects:
             del turn.result.others[index]
         if last is not None:
-            turn.result.pause = _setup_fault(last, wait=WALL_SECONDS) if last.outcome in NAMELESS else last
+            turn.result.pause = _wall(last) if last.outcome in NAMELESS else last
             turn.result.unconfirmed = int(last.unknown and self._accepted is None)
 
     def _controls(self, turn: _Turn) -> Iterator[tuple[int | None, Encoded]]:
@@ -256,5 +256,14 @@ def _asks_for_probe(verdict: Verdict, part: Sequence[int]) -> bool:
     return verdict.outcome is Answer.SPLIT or (verdict.outcome is Answer.TOO_LARGE and len(part) == 1)
 
 
-def _setup_fault(verdict: Verdict, *, wait: float | None = None) -> Verdict:
-    return Verdict(Answer.SETUP_FAULT, verdict.message, verdict.status, verdict.elapsed_ms, wait=wait)
+def _setup_fault(verdict: Verdict) -> Verdict:
+    return Verdict(Answer.SETUP_FAULT, verdict.message, verdict.status, verdict.elapsed_ms)
+
+
+def _wall(verdict: Verdict) -> Verdict:
+    message = (
+        f"{verdict.message} Single records were refused one after another, so something on the way may refuse all of "
+        "them: none is rejected, and nothing is sent until one gets through. Check the firewall and the proxy between "
+        f"this server and the partner. The portal tries again every {WALL_SECONDS / 60:.0f} minutes."
+    )
+    return replace(_setup_fault(replace(verdict, message=message)), wait=WALL_SECONDS)

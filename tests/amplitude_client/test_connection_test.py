@@ -12,6 +12,7 @@ from cryptography.x509.oid import NameOID
 from pytest_httpserver import HTTPServer
 
 from amplitude_client import Residency, is_ok, test_connection
+from amplitude_client.sandbox import Sandbox
 from tests.amplitude_client.wires import KEY, RawServer, http
 
 
@@ -118,3 +119,28 @@ def test_nobody_listens():
     steps = test_connection(KEY, Residency.EUROPE, {Residency.EUROPE: "http://127.0.0.1:1"})
     assert is_ok(steps) is None
     assert "could not be reached" in steps[-1].message
+
+
+def test_an_answer_that_does_not_speak_of_the_key_asks_no_other_region(sandbox, overrides):
+    sandbox.faults({"kind": "bad_request", "html": True})
+    steps = test_connection(KEY, Residency.EUROPE, overrides)
+    assert is_ok(steps) is False
+    assert {entry["region"] for entry in sandbox.requests()} == {"europe"}
+
+
+def test_another_region_that_is_behind_a_wall_has_not_refused_the_key(overrides):
+    with Sandbox() as europe, Sandbox() as standard:
+        europe.faults({"kind": "invalid_key"})
+        standard.faults({"kind": "forbidden"})
+        steps = test_connection(
+            KEY, Residency.EUROPE, {Residency.EUROPE: europe.eu_url, Residency.STANDARD: standard.standard_url}
+        )
+    assert (steps[-1].name, steps[-1].outcome) == ("Other data residency", "unknown")
+    assert "either" not in steps[-1].message
+
+
+def test_a_throttled_test_promises_no_next_try(sandbox, overrides):
+    sandbox.faults({"kind": "throttle_all"})
+    steps = test_connection(KEY, Residency.EUROPE, overrides)
+    assert is_ok(steps) is None
+    assert steps[-1].message.endswith("Test again in a while.")
