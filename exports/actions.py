@@ -175,15 +175,11 @@ def _begin_cycle(export: Export, *, now: datetime) -> None:
 
 
 def _restart_cycle(export: Export, *, now: datetime) -> None:
-    if export.frequency == Frequency.LIVE:
-        export.next_run_at = schedule.next_midnight(export.project.tz, after=now)
-        return
-    assert export.start_date is not None
-    assert export.every_hours is not None
-    if not export.runs.exists() and export.captured_from > now:
+    """The first boundary of a changed cycle is 12:00 a.m. of its start, or the next one when that has passed."""
+    if export.frequency == Frequency.RECURRING and export.captured_from > now and not export.runs.exists():
         _begin_cycle(export, now=now)
-        return
-    export.next_run_at = schedule.restart(export.start_date, export.every_hours, export.project.tz, now=now)
+    else:
+        export.next_run_at = runs.next_run_at(export, after=now)
 
 
 def _refuse_unless_editable(export: Export) -> None:

@@ -78,7 +78,7 @@ def _refuse_unless_stopped(export: Export) -> None:
 def _next_run(old: Export, *, now: datetime) -> datetime:
     """A boundary that has passed since the last window is made up for at once."""
     end = old.runs.aggregate(end=Max("window_end"))["end"] or old.captured_from
-    return max(now, schedule.next_of(old.cycle, old.project.tz, after=end))
+    return max(now, runs.next_run_at(old, after=end))
 
 
 def _take_over(old: Export, new: Export, *, now: datetime) -> None:

@@ -127,9 +127,17 @@ def create_windows(exports: Sequence[Export], *, now: datetime) -> list[Run]:
     for plan in plans:
         export = plan.export
         export.next_tx_id = export.next_tx_id if plan.positions[1] is None else plan.positions[1]
-        export.next_run_at = schedule.next_of(export.cycle, export.project.tz, after=now)
+        export.next_run_at = next_run_at(export, after=now)
     Export.objects.bulk_update(exports, ["next_tx_id", "next_run_at"])
     return _create(plans, now=now)
+
+
+def next_run_at(export: Export, *, after: datetime) -> datetime:
+    """When the next window of a recurring or live export ends; never when it begins to capture.
+
+    An export whose cycle was changed captures already, and 12:00 a.m. of its new start is a boundary like any other.
+    """
+    return schedule.next_of(export.cycle, export.project.tz, after=max(after, export.captured_from))
 
 
 class _Plan(NamedTuple):
@@ -147,7 +155,8 @@ def _next_window(export: Export, start: datetime, horizon: int, now: datetime) -
         return _Plan(export, Axis.POSITION, (start, start), (export.next_tx_id, None))
     boundary = schedule.latest_boundary(*export.cycle, export.project.tz, until=now)
     # For people: a run on time ends at its boundary, a late one and Run now at the moment itself.
-    end = max(start, boundary if now - boundary < ON_TIME else now)
+    on_time = timedelta(0) <= now - boundary < ON_TIME
+    end = max(start, boundary if on_time else now)
     return _Plan(export, Axis.POSITION, (start, end), (export.next_tx_id, max(horizon, export.next_tx_id)))
 
 

@@ -75,10 +75,9 @@ def boundaries(start: date, every_hours: int, tz: ZoneInfo) -> Iterator[datetime
 
 
 def next_boundary(start: date, every_hours: int, tz: ZoneInfo, *, after: datetime) -> datetime:
-    """The first boundary later than `after`; never the start itself, when nothing has been captured yet."""
-    first = local_instant(start, 0, tz)
+    """The first boundary later than `after`, the start included."""
     near = max(start, after.astimezone(tz).date() - timedelta(days=1))
-    return next(instant for instant in boundaries(near, every_hours, tz) if instant > max(after, first))
+    return next(instant for instant in boundaries(near, every_hours, tz) if instant > after)
 
 
 def latest_boundary(start: date, every_hours: int, tz: ZoneInfo, *, until: datetime) -> datetime:
@@ -108,11 +107,8 @@ def next_of(cycle: tuple[date, int] | None, tz: ZoneInfo, *, after: datetime) ->
 
 
 def first_run(start: date, every_hours: int, tz: ZoneInfo, *, now: datetime) -> datetime:
-    """When a new recurring export runs first: now if a boundary has passed already, else at its first one."""
+    """When a new recurring export runs first: now if a boundary has passed already, else at its first one.
+
+    Never at the start itself, when nothing has been captured yet.
+    """
     return max(now, next_boundary(start, every_hours, tz, after=local_instant(start, 0, tz)))
-
-
-def restart(start: date, every_hours: int, tz: ZoneInfo, *, now: datetime) -> datetime:
-    """The first boundary of a changed cycle: 12:00 a.m. of its start, or the next boundary if that has passed."""
-    midnight = local_instant(start, 0, tz)
-    return midnight if midnight > now else next_boundary(start, every_hours, tz, after=now)

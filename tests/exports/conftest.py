@@ -1,6 +1,7 @@
 """A project with an Amplitude integration, a sandbox behind it, and delivery in this very process."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from events.ingest import ingest
 from exports import actions, tick
 from exports.delivery import worker
 from exports.models import Export, Shard
-from exports.spec import ExportSpec
+from exports.spec import ExportSpec, spec_of
 from exports_portal.common.audit import Actor
 from partners.actions import create_integration
 from partners.models import Integration
@@ -89,6 +90,36 @@ def one_time(project, integration) -> Callable[..., Export]:
         return actions.create_export(project=project, spec=spec, by=ANN, now=now())
 
     return create
+
+
+@pytest.fixture
+def recurring(project, integration) -> Callable[..., Export]:
+    """recurring(days_back=…, every_hours=…) creates a recurring export; with days_back < 0 it starts in the future."""
+
+    def create(*, days_back: int = 1, every_hours: int = 12, **more: Any) -> Export:
+        start = today(project) - timedelta(days=days_back)
+        spec = ExportSpec(integration.pk, "recurring", every_hours=every_hours, start_date=start, **more)
+        return actions.create_export(project=project, spec=spec, by=ANN, now=now())
+
+    return create
+
+
+@pytest.fixture
+def live(project, integration) -> Callable[..., Export]:
+    """live(events=…) creates a live export."""
+
+    def create(**more: Any) -> Export:
+        spec = ExportSpec(integration.pk, "live", **more)
+        return actions.create_export(project=project, spec=spec, by=ANN, now=now())
+
+    return create
+
+
+def edit(export: Export, *, version: int | None = None, **changes: Any) -> Export:
+    """Change some fields of an export as somebody who sees its present state would."""
+    export.refresh_from_db()
+    spec = replace(spec_of(export), **changes)
+    return actions.edit_export(export=export, spec=spec, version=version, by=ANN, now=now())
 
 
 def work_once(export: Export) -> None:

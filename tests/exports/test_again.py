@@ -12,16 +12,6 @@ from partners.actions import disconnect
 from tests.exports.conftest import ANN, deliver, now, skip_waits, today, unique, work_once
 
 
-@pytest.fixture
-def recurring(project, integration):
-    def create(**more) -> Export:
-        start = today(project) - timedelta(days=1)
-        spec = ExportSpec(integration.pk, "recurring", every_hours=24, start_date=start, **more)
-        return actions.create_export(project=project, spec=spec, by=ANN, now=now())
-
-    return create
-
-
 def stop(export: Export) -> Export:
     return actions.stop_export(export=export, by=ANN, now=now())
 

@@ -2,30 +2,18 @@
 
 from datetime import timedelta
 
-import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from exports import actions, runs, tick
+from exports import runs, tick
 from exports.models import Export, Status
-from exports.spec import ExportSpec
 from projects.actions import edit_project
-from tests.exports.conftest import ANN, deliver, now, skip_waits, today, work_once
-
-
-@pytest.fixture
-def recurring(project, integration):
-    def create(*, days_back: int = 1, every_hours: int = 24, **more) -> Export:
-        start = today(project) - timedelta(days=days_back)
-        spec = ExportSpec(integration.pk, "recurring", every_hours=every_hours, start_date=start, **more)
-        return actions.create_export(project=project, spec=spec, by=ANN, now=now())
-
-    return create
+from tests.exports.conftest import ANN, deliver, now, skip_waits, work_once
 
 
 def test_boundaries_follow_the_projects_new_zone_and_no_event_is_lost_or_doubled(capture, recurring, sandbox, project):
     capture(3)
-    export = deliver(recurring())
+    export = deliver(recurring(every_hours=24))
     capture(2)
     edit_project(project=project, name="Shop", timezone="Pacific/Auckland", by=ANN, now=now())
     tick.tick(now=now())
@@ -37,7 +25,7 @@ def test_boundaries_follow_the_projects_new_zone_and_no_event_is_lost_or_doubled
 
 
 def test_a_start_still_to_come_moves_with_the_zone(recurring, project):
-    export = recurring(days_back=-2)
+    export = recurring(days_back=-2, every_hours=24)
     edit_project(project=project, name="Shop", timezone="America/New_York", by=ANN, now=now())
     tick.tick(now=now())
     export.refresh_from_db()

@@ -7,19 +7,9 @@ import pytest
 from exports import actions, tick
 from exports.delivery import worker
 from exports.models import Export, Run, Shard, Status
-from exports.spec import ExportSpec, spec_of
 from exports_portal.common.errors import Invalid, Refused
-from tests.exports.conftest import ANN, now, skip_waits, today, unique, work_once
+from tests.exports.conftest import ANN, edit, now, skip_waits, today, unique, work_once
 from tests.exports.transactions import open_writer
-
-
-@pytest.fixture
-def live(integration, project):
-    def create(**more) -> Export:
-        spec = ExportSpec(integration.pk, "live", **more)
-        return actions.create_export(project=project, spec=spec, by=ANN, now=now())
-
-    return create
 
 
 def flow(export: Export, *, rounds: int = 5) -> Export:
@@ -30,11 +20,6 @@ def flow(export: Export, *, rounds: int = 5) -> Export:
             worker.work(shard.pk)
     assert not Shard.objects.filter(run__export=export, open=True, idle=False).exists()
     return Export.objects.with_counts().get(pk=export.pk)
-
-
-def edit(export: Export, **changes) -> Export:
-    spec = ExportSpec(**{**vars(spec_of(export)), **changes})
-    return actions.edit_export(export=export, spec=spec, version=export.version, by=ANN, now=now())
 
 
 def test_what_is_captured_after_the_creation_is_sent_and_nothing_before(capture, live, sandbox):

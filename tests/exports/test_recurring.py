@@ -13,16 +13,6 @@ from exports_portal.common.errors import Invalid, Refused
 from tests.exports.conftest import ANN, deliver, now, today, unique
 
 
-@pytest.fixture
-def recurring(project, integration):
-    def create(*, days_back: int = 1, every_hours: int = 12, **more) -> Export:
-        start = today(project) - timedelta(days=days_back)
-        spec = ExportSpec(integration.pk, "recurring", every_hours=every_hours, start_date=start, **more)
-        return actions.create_export(project=project, spec=spec, by=ANN, now=now())
-
-    return create
-
-
 def test_a_start_in_the_past_runs_at_once_and_waits_for_the_next_boundary(capture, recurring, sandbox):
     capture(10)
     export = deliver(recurring())

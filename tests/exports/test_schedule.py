@@ -69,16 +69,6 @@ def test_missed_boundaries_collapse_into_the_latest():
     assert found == utc(2026, 11, 23, 12)
 
 
-def test_a_changed_cycle_starts_at_midnight_of_its_day():
-    now = utc(2026, 11, 23, 16)
-    assert schedule.restart(date(2026, 11, 24), 12, ZoneInfo("UTC"), now=now) == utc(2026, 11, 24)
-
-
-def test_a_changed_cycle_that_starts_today_waits_for_the_next_boundary_of_the_new_grid():
-    now = utc(2026, 11, 23, 16)
-    assert schedule.restart(date(2026, 11, 23), 6, ZoneInfo("UTC"), now=now) == utc(2026, 11, 23, 18)
-
-
 def test_presets_reach_back_sixty_days_at_most_and_say_so():
     found = {preset.key: preset for preset in schedule.presets(date(2026, 3, 31))}
     assert (found["today"].first, found["today"].last) == (date(2026, 3, 31), date(2026, 3, 31))
