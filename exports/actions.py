@@ -39,6 +39,7 @@ def create_export(*, project: Project, spec: ExportSpec, by: Actor, now: datetim
         next_tx_id=0,
     )
     export.apply(spec, integration)
+    share_fault(export, now=now)
     if export.frequency == Frequency.RECURRING:
         _begin_cycle(export, now=now)
     elif export.frequency == Frequency.LIVE:
@@ -68,7 +69,10 @@ def edit_export(*, export: Export, spec: ExportSpec, version: int | None, by: Ac
     if spec.frequency == Frequency.ONE_TIME:
         raise Refused(f"A {before.frequency} export cannot become a one-time export. Create a new export.")
     integration = check(spec, project=export.project, now=now, previous=before)
+    former = export.integration
     export.apply(spec, integration)
+    if former.pk != integration.pk:
+        _leave(former, export, now=now)
     if export.frequency == Frequency.LIVE:
         export.next_run_at = now  # the run under way ends at its cursor, and the next one has the new settings
     elif (before.every_hours, before.start_date) != (spec.every_hours, spec.start_date):
@@ -76,7 +80,10 @@ def edit_export(*, export: Export, spec: ExportSpec, version: int | None, by: Ac
     export.version += 1
     export.updated_at = now
     export.save()
-    Shard.objects.filter(run__export=export, idle=True).update(idle=False, rung_at=None)
+    # An endless run is woken, to be ended: out of its rest, and out of a wait.
+    Shard.objects.filter(run__export=export, run__until_tx_id=None, open=True).update(
+        idle=False, rung_at=None, not_before=None
+    )
     transaction.on_commit(bells.ring_tick)
     old, new = _plain(before), _plain(spec)
     changed = [name for name in new if old[name] != new[name]]
@@ -162,6 +169,27 @@ def follow_zones(*, now: datetime) -> None:
                 _restart_cycle(export, now=now)
                 export.save(update_fields=["captured_from", "next_run_at", "next_tx_id"])
             Project.objects.filter(pk=project.pk, timezone=project.timezone).update(zone_changed=False)
+
+
+def share_fault(export: Export, *, now: datetime) -> None:
+    """An export that comes to an integration with a setup fault waits like the others there, and says so."""
+    if fault := export.integration.setup_fault:
+        export.needs_attention, export.last_error = True, fault
+        export.failing_since = export.failing_since or now
+
+
+def _leave(former: Integration, export: Export, *, now: datetime) -> None:
+    """An export goes to another integration: what stood in its way stays behind, unless a run under way does, too.
+
+    A live run that can send nothing any more comes along, or it would never end and make room for the next one.
+    """
+    if former.setup_fault:
+        for run in export.runs.active().filter(until_tx_id=None):
+            run.integration, run.settings = export.integration, runs.frozen_settings(export, sent_before=run)
+            run.save(update_fields=["integration", "settings"])
+    if not export.runs.active().filter(integration=former).exists():
+        export.needs_attention, export.last_error, export.failing_since = False, "", None
+    share_fault(export, now=now)
 
 
 def _begin_cycle(export: Export, *, now: datetime) -> None:

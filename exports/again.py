@@ -56,6 +56,7 @@ def continue_export(*, export: Export, by: Actor, now: datetime) -> Export:
         continues=old,
     )
     new.apply(spec_of(old), integration)
+    actions.share_fault(new, now=now)
     new.next_run_at = _next_run(old, now=now)
     new.save()
     audit.record(

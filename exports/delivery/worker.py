@@ -136,7 +136,8 @@ class Slice:
         refused_in_row = self.shard.refused_in_row
         exchange = Exchange(sender, self.lease.guard, waiting={}, refused_in_row=refused_in_row)
         wait = self._read(reader, exchange)
-        probes = self.is_first or not self.run.is_endless  # an idle live export must not probe at each capture
+        # An idle live export must not probe at each capture, unless something stood in its way.
+        probes = self.is_first or not self.run.is_endless or self._is_troubled
         if probes and not exchange.requests and self.lease.guard() is Guard.GO:
             self._notice_bad_key(sender)
         return wait
@@ -237,9 +238,13 @@ class Slice:
         message = "The portal itself failed while sending. It tries again; the workers' log tells what went wrong."
         return self._back_off(Verdict(Outcome.BACK_OFF, message))
 
+    @property
+    def _is_troubled(self) -> bool:
+        return bool(self.shard.failures or self.export.last_error or self.export.failing_since)
+
     def _recovered(self, result: Result) -> None:
         """The partner judged records: what was said of earlier faults is over, unless the whole integration has one."""
-        if not result.judged or not (self.shard.failures or self.export.last_error or self.export.failing_since):
+        if not result.judged or not self._is_troubled:
             return
         self.shard.failures, self.export.last_error, self.export.failing_since = 0, "", None
         Shard.objects.filter(pk=self.shard.pk, fence=self.lease.fence).update(failures=0)
@@ -249,10 +254,12 @@ class Slice:
         Run.objects.filter(pk=self.run.pk).update(last_error="")
 
     def _notice_bad_key(self, sender: Sender) -> None:
-        """A run that sends nothing must still tell people that its key is refused."""
+        """A run that sends nothing must still tell people that its key is refused, or that a fault is over."""
         probe = sender.probe()
         if probe.outcome is Outcome.SETUP_FAULT:
             self._setup_fault(probe)
+        elif probe.outcome is Outcome.ACCEPTED:
+            self._recovered(Result(judged=True))
 
     def finish(self, wait: float | None) -> None:
         """Hand the shard back, close what is complete, and ring for what can go on at once."""

@@ -82,11 +82,11 @@ def capture(project) -> Callable[..., list[dict[str, Any]]]:
 
 @pytest.fixture
 def one_time(project, integration) -> Callable[..., Export]:
-    """one_time(events=…) creates an export of the last days."""
+    """one_time(events=…) creates an export of the last days, one_time(other) to another integration."""
 
-    def create(**more: Any) -> Export:
+    def create(to: Integration = integration, **more: Any) -> Export:
         last = today(project)
-        spec = ExportSpec(integration.pk, "one_time", date_from=last - timedelta(days=2), date_to=last, **more)
+        spec = ExportSpec(to.pk, "one_time", date_from=last - timedelta(days=2), date_to=last, **more)
         return actions.create_export(project=project, spec=spec, by=ANN, now=now())
 
     return create
@@ -135,6 +135,16 @@ def deliver(export: Export, *, slices: int = 50) -> Export:
         work_once(export)
         if not Shard.objects.filter(run__export=export, open=True).exists():
             break
+    return Export.objects.with_counts().get(pk=export.pk)
+
+
+def flow(export: Export, *, rounds: int = 5) -> Export:
+    """Tick and work until every shard of the export rests."""
+    for _ in range(rounds):
+        tick.tick(now=now())
+        for shard in Shard.objects.filter(run__export=export, open=True, idle=False):
+            worker.work(shard.pk)
+    assert not Shard.objects.filter(run__export=export, open=True, idle=False).exists()
     return Export.objects.with_counts().get(pk=export.pk)
 
 

@@ -5,21 +5,10 @@ from datetime import timedelta
 import pytest
 
 from exports import actions, tick
-from exports.delivery import worker
 from exports.models import Export, Run, Shard, Status
 from exports_portal.common.errors import Invalid, Refused
-from tests.exports.conftest import ANN, edit, now, skip_waits, today, unique, work_once
+from tests.exports.conftest import ANN, edit, flow, now, skip_waits, today, unique, work_once
 from tests.exports.transactions import open_writer
-
-
-def flow(export: Export, *, rounds: int = 5) -> Export:
-    """Tick and work until every shard of the export rests."""
-    for _ in range(rounds):
-        tick.tick(now=now())
-        for shard in Shard.objects.filter(run__export=export, open=True, idle=False):
-            worker.work(shard.pk)
-    assert not Shard.objects.filter(run__export=export, open=True, idle=False).exists()
-    return Export.objects.with_counts().get(pk=export.pk)
 
 
 def test_what_is_captured_after_the_creation_is_sent_and_nothing_before(capture, live, sandbox):
