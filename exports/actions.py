@@ -41,6 +41,8 @@ def create_export(*, project: Project, spec: ExportSpec, by: Actor, now: datetim
     export.apply(spec, integration)
     share_fault(export, now=now)
     if export.frequency == Frequency.RECURRING:
+        # What is stored below the horizon was received before now; a later start need not read it at all.
+        export.next_tx_id = positions.horizon()
         _begin_cycle(export, now=now)
     elif export.frequency == Frequency.LIVE:
         export.next_tx_id = positions.horizon()
@@ -74,7 +76,7 @@ def edit_export(*, export: Export, spec: ExportSpec, version: int | None, by: Ac
     if former.pk != integration.pk:
         _leave(former, export, now=now)
     if export.frequency == Frequency.LIVE:
-        export.next_run_at = now  # the run under way ends at its cursor, and the next one has the new settings
+        _go_live(export, now=now)
     elif (before.every_hours, before.start_date) != (spec.every_hours, spec.start_date):
         _restart_cycle(export, now=now)
     export.version += 1
@@ -142,6 +144,8 @@ def run_now(*, export: Export, by: Actor, now: datetime) -> Run:
         raise Refused("Only recurring exports can be run now.")
     if not export.is_active:
         raise Refused(f"This export is {export.status}. Only one that is PENDING or RUNNING can be run now.")
+    if not _has_begun(export, now=now):
+        raise Refused(f"This export starts on {export.start_date:%-d %b %Y}. Nothing is captured for it before that.")
     if export.runs.active().filter(reading=True).exists():
         raise Refused("A run of this export is being read right now. Try again when it is done.")
     (run,) = runs.create_windows([export], now=now)
@@ -198,13 +202,25 @@ def _begin_cycle(export: Export, *, now: datetime) -> None:
     tz = export.project.tz
     export.captured_from = schedule.local_instant(export.start_date, 0, tz)
     export.next_run_at = schedule.first_run(export.start_date, export.every_hours, tz, now=now)
-    # What is stored below the horizon was received before now; a later start need not read it at all.
-    export.next_tx_id = positions.horizon() if export.captured_from > now else 0
+    if export.captured_from <= now:
+        export.next_tx_id = 0
+
+
+def _has_begun(export: Export, *, now: datetime) -> bool:
+    """Whether anything may have been captured for it."""
+    return export.captured_from <= now or export.runs.exists()
+
+
+def _go_live(export: Export, *, now: datetime) -> None:
+    """The run under way ends at its cursor, and the next one has the new settings."""
+    if not _has_begun(export, now=now):  # it was to start on a later day: now it starts at once
+        export.captured_from, export.next_tx_id = now, positions.horizon()
+    export.next_run_at = now
 
 
 def _restart_cycle(export: Export, *, now: datetime) -> None:
     """The first boundary of a changed cycle is 12:00 a.m. of its start, or the next one when that has passed."""
-    if export.frequency == Frequency.RECURRING and export.captured_from > now and not export.runs.exists():
+    if export.frequency == Frequency.RECURRING and not _has_begun(export, now=now):
         _begin_cycle(export, now=now)
     else:
         export.next_run_at = runs.next_run_at(export, after=now)

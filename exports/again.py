@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Max
+from django.db.models import F, Max
+from django.db.models.functions import Greatest
 
 from exports import actions, runs, schedule
 from exports.models import Export, Frequency, Held, Run, Shard, Status
@@ -44,6 +45,7 @@ def continue_export(*, export: Export, by: Actor, now: datetime) -> Export:
     actions.hold_integrations(export.integration_id)
     old = actions.locked(export)
     _refuse_unless_stopped(old)
+    _fence_off(old)
     integration = check(spec_of(old), project=old.project, now=now, previous=spec_of(old))
     new = Export(
         project=old.project,
@@ -74,6 +76,17 @@ def _refuse_unless_stopped(export: Export) -> None:
         raise Refused(f"This export is {export.status}. Only a STOPPED one can be continued.")
     if Export.objects.filter(continues=export).exists():
         raise Refused("This export has been continued already.")
+
+
+def _fence_off(old: Export) -> None:
+    """A request that is still out writes nothing any more: the new export sends its records again, and counts them."""
+    Shard.objects.filter(run__export=old, run__status=Status.STOPPED).update(
+        fence=F("fence") + 1,
+        unconfirmed=Greatest("unconfirmed", "in_flight"),
+        in_flight=0,
+        unconfirmed_again=Greatest("unconfirmed_again", "in_flight_again"),
+        in_flight_again=0,
+    )
 
 
 def _next_run(old: Export, *, now: datetime) -> datetime:

@@ -1,12 +1,18 @@
 """Edit an Export: what may change, from when it counts, and that no event falls into the seam."""
 
+import re
 from datetime import timedelta
+from threading import Barrier, Thread
 
 import pytest
+import time_machine
+from django.db import connection
 
 from exports import actions, again, tick
-from exports.models import Status
-from tests.exports.conftest import ANN, deliver, edit, now, today, unique
+from exports.models import Export, Status
+from exports.spec import spec_of
+from exports_portal.common.errors import Invalid, Refused
+from tests.exports.conftest import ANN, deliver, edit, flow, now, today, unique
 
 
 @pytest.fixture
@@ -24,8 +30,8 @@ def test_a_new_frequency_begins_at_midnight_of_the_given_date(restarted, project
 def test_the_run_at_that_midnight_owns_everything_since_the_last_window(restarted, capture, sandbox):
     capture(3)
     midnight = restarted.next_run_at
-    tick.tick(now=midnight)
-    export = deliver(restarted)
+    with time_machine.travel(midnight):
+        export = deliver(restarted)
     assert (export.delivered, export.next_run_at) == (3, midnight + timedelta(hours=8))
     first, second = export.runs.order_by("sequence")
     assert (second.from_tx_id, second.window_start) == (first.until_tx_id, first.window_end)
@@ -73,3 +79,84 @@ def test_a_run_under_way_keeps_its_settings_through_an_edit(capture, recurring, 
     assert (export.status, export.delivered) == (Status.PENDING, 5)
     shown = [sorted(event["event_properties"]) for event in unique(sandbox)]
     assert shown == [["Number", "Title"]] * 3 + [["Number"]] * 2
+
+
+def test_an_export_that_was_to_start_later_starts_at_once_when_it_goes_live(capture, recurring, sandbox):
+    export = recurring(days_back=-3)
+    capture(2)
+    export = edit(export, frequency="live", every_hours=None, start_date=None)
+    assert export.captured_from <= now()
+    capture(3)
+    assert flow(export).delivered == 3
+
+
+def test_an_export_that_was_to_start_later_owns_the_whole_of_an_earlier_first_day(capture, recurring, project, sandbox):
+    export = recurring(days_back=-3, every_hours=24)
+    capture(2)
+    export = edit(export, start_date=today(project))
+    assert (export.next_run_at - export.captured_from, export.next_tx_id) == (timedelta(days=1), 0)
+    actions.run_now(export=export, by=ANN, now=now())
+    assert deliver(export).delivered == 2
+
+
+def test_nothing_is_run_before_the_start_and_it_says_when_that_is(recurring, project):
+    export = recurring(days_back=-3)
+    start = today(project) + timedelta(days=3)
+    with pytest.raises(Refused, match=rf"starts on {start.day} {start:%b %Y}\. Nothing is captured"):
+        actions.run_now(export=export, by=ANN, now=now())
+
+
+def test_of_two_who_edit_at_the_same_moment_one_is_told(recurring):
+    export = recurring()
+    outcomes: list[str] = []
+    start = Barrier(2)
+
+    def person(name: str) -> None:
+        start.wait()
+        try:
+            edit(Export.objects.get(pk=export.pk), version=1, name=name)
+            outcomes.append(name)
+        except Refused as refused:
+            outcomes.append(str(refused))
+        finally:
+            connection.close()
+
+    people = [Thread(target=person, args=(name,)) for name in ("Ann", "Ben")]
+    for each in people:
+        each.start()
+    for each in people:
+        each.join()
+    export.refresh_from_db()
+    told = [text for text in outcomes if text.startswith("Somebody changed this export")]
+    assert (len(told), export.version, export.name in outcomes) == (1, 2, True)
+
+
+def test_an_edit_of_an_export_that_was_stopped_meanwhile_is_refused_and_changes_nothing(recurring):
+    export = recurring(name="Nightly")
+    actions.stop_export(export=export, by=ANN, now=now())
+    with pytest.raises(Refused, match="You cannot modify exports marked as STOPPED"):
+        edit(export, version=1, name="Mine")
+    export.refresh_from_db()
+    assert export.name == "Nightly"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"start_date": -1}, "has passed. A changed schedule starts today or later"),
+        ({"every_hours": 8}, "has passed. A changed schedule starts today or later"),
+        ({"every_hours": 5}, "Choose every 4, 6, 8, 12 or 24 hours"),
+        ({"type": "user_profiles"}, "You cannot change the export from User Profile to Event and vice-versa"),
+        ({"frequency": "one_time"}, "cannot become a one-time export. Create a new export"),
+    ],
+    ids=str,
+)
+def test_a_refused_edit_says_why_and_changes_nothing(recurring, project, changes, words):
+    export = recurring()
+    before = spec_of(export)
+    if "start_date" in changes:
+        changes = {"start_date": today(project) + timedelta(days=changes["start_date"]), "every_hours": 4}
+    with pytest.raises((Invalid, Refused), match=re.escape(words)):
+        edit(export, **changes)
+    export.refresh_from_db()
+    assert (spec_of(export), export.version) == (before, 1)
