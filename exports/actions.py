@@ -21,6 +21,7 @@ from partners.models import Integration
 from projects.models import Project, User
 
 GIVE_UP = timedelta(days=3)  # without one accepted request
+LONGEST_CYCLE = timedelta(hours=25)  # a day on which the clock is put back
 
 
 @transaction.atomic
@@ -173,6 +174,18 @@ def follow_zones(*, now: datetime) -> None:
                 _restart_cycle(export, now=now)
                 export.save(update_fields=["captured_from", "next_run_at", "next_tx_id"])
             Project.objects.filter(pk=project.pk, timezone=project.timezone).update(zone_changed=False)
+
+
+def follow_clock(*, now: datetime) -> None:
+    """Reckon boundaries anew that lie further ahead than any cycle's next one: the clock was ahead when they were set.
+
+    Those of a cycle that begins on a later day come out as they were.
+    """
+    for export in Export.objects.active().filter(next_run_at__gt=now + LONGEST_CYCLE).select_related("project"):
+        promised = export.next_run_at
+        _restart_cycle(export, now=now)
+        if export.next_run_at != promised:
+            Export.objects.filter(pk=export.pk, next_run_at=promised).update(next_run_at=export.next_run_at)
 
 
 def share_fault(export: Export, *, now: datetime) -> None:

@@ -19,6 +19,7 @@ from partners.models import Integration
 log = structlog.get_logger("exports")
 
 ON_TIME = timedelta(minutes=1)
+CLOCKS_DIFFER = timedelta(days=1)  # at most, between two servers or before and after a step
 AT_ONCE = 2_000  # runs that one tick creates
 TOGETHER = 500  # in one transaction of well under a second, as it holds up the horizon
 
@@ -39,8 +40,19 @@ def frozen_settings(export: Export, *, sent_before: Run | None = None) -> dict[s
         "identifier_priority": export.identifier_priority,
         "excluded_properties": export.excluded_properties,
         "hyphenate_names": export.hyphenate_names,
-        "captured_from": export.captured_from.isoformat() if export.frequency != Frequency.ONE_TIME else None,
+        "captured_from": received_from.isoformat() if (received_from := _received_from(export)) else None,
     }
+
+
+def _received_from(export: Export) -> datetime | None:
+    """Records that were received earlier do not belong to the export, wherever they stand in the log.
+
+    What a live export owns is told by positions alone; there this only keeps imported history out. So it leaves room
+    for clocks that differ between servers, or step back: else what such a server captures would be lost.
+    """
+    if export.frequency == Frequency.ONE_TIME:
+        return None
+    return export.captured_from - (CLOCKS_DIFFER if export.frequency == Frequency.LIVE else timedelta(0))
 
 
 def follow_connection(run: Run) -> bool:

@@ -11,6 +11,7 @@ from django.db import connection
 
 from events import positions
 from exports import actions, runs
+from exports.delivery.lease import longest
 from exports.models import Frequency
 from exports_portal.common import bells
 from partners import actions as partner_actions
@@ -32,10 +33,10 @@ UPDATE exports_shard SET rung_at = now(), idle = false
       JOIN partners_integration i ON i.id = r.integration_id
      WHERE (s.open AND (NOT s.idle OR s.not_before <= now()) OR s.resend_at <= now())
        AND (s.not_before IS NULL OR s.not_before <= now())
-       AND (s.lease_until IS NULL OR s.lease_until < now())
-       AND (s.rung_at IS NULL OR s.rung_at < now() - make_interval(secs => %s))
+       AND (s.lease_until IS NULL OR s.lease_until NOT BETWEEN now() AND now() + make_interval(secs => %(longest)s))
+       AND (s.rung_at IS NULL OR s.rung_at NOT BETWEEN now() - make_interval(secs => %(again)s) AND now())
        AND i.disconnected_at IS NULL AND i.setup_fault = '' AND (i.paused_until IS NULL OR i.paused_until <= now())
-     ORDER BY s.not_before NULLS FIRST, s.id LIMIT %s
+     ORDER BY s.not_before NULLS FIRST, s.id LIMIT %(limit)s
        FOR UPDATE OF s SKIP LOCKED)
 RETURNING id, (SELECT e.frequency FROM exports_run r JOIN exports_export e ON e.id = r.export_id WHERE r.id = run_id)
 """
@@ -61,7 +62,8 @@ ORPHANS = """
 UPDATE exports_shard
    SET unconfirmed = greatest(unconfirmed, in_flight), in_flight = 0,
        unconfirmed_again = greatest(unconfirmed_again, in_flight_again), in_flight_again = 0, fence = fence + 1
- WHERE NOT open AND in_flight + in_flight_again > 0 AND lease_until < now()
+ WHERE NOT open AND in_flight + in_flight_again > 0
+   AND lease_until NOT BETWEEN now() AND now() + make_interval(secs => %(longest)s)
 """
 
 
@@ -110,6 +112,7 @@ def watch_horizon(*, old_after: float = OLD_SECONDS) -> None:
 def _sweep(*, now: datetime) -> int:
     watch_horizon()
     actions.follow_zones(now=now)
+    actions.follow_clock(now=now)
     actions.stop_failing(now=now)
     try:
         runs.create_due(now=now)
@@ -119,8 +122,8 @@ def _sweep(*, now: datetime) -> int:
     for integration_id in partner_actions.due_probes(now=now):
         bells.ring_probe(integration_id)
     with connection.cursor() as cursor:
-        cursor.execute(ORPHANS)
-        cursor.execute(FREE_SHARDS, [RING_AGAIN_SECONDS, RING_AT_ONCE])
+        cursor.execute(ORPHANS, {"longest": longest()})
+        cursor.execute(FREE_SHARDS, {"longest": longest(), "again": RING_AGAIN_SECONDS, "limit": RING_AT_ONCE})
         free = cursor.fetchall()
     for shard_id, frequency in free:
         bells.ring_shard(shard_id, queue=queue_of(frequency))

@@ -10,6 +10,8 @@ from typing import Any, Self
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 
+SLACK_SECONDS = 1.0  # a lease may be renewed while a claim is on its way to the database
+
 CLAIM = """
 WITH old AS (
     SELECT id, lease_until IS NOT NULL AS expired FROM exports_shard WHERE id = %(shard)s FOR UPDATE SKIP LOCKED)
@@ -21,7 +23,7 @@ UPDATE exports_shard AS s
   FROM old, exports_run r
   JOIN partners_integration i ON i.id = r.integration_id
  WHERE s.id = old.id AND r.id = s.run_id AND (s.open OR s.resend_at <= now())
-   AND (s.lease_until IS NULL OR s.lease_until < now())
+   AND (s.lease_until IS NULL OR s.lease_until NOT BETWEEN now() AND now() + make_interval(secs => %(longest)s))
    AND (s.not_before IS NULL OR s.not_before <= now())
    AND i.disconnected_at IS NULL AND i.setup_fault = '' AND (i.paused_until IS NULL OR i.paused_until <= now())
 RETURNING s.fence, old.expired, s.unconfirmed + s.unconfirmed_again
@@ -89,11 +91,17 @@ class Lease:
             cursor.execute(RELEASE, {"wait": wait, "idle": idle, "shard": self.shard_id, "fence": self.fence})
 
 
+def longest() -> float:
+    """No lease lasts more seconds from now: one that seems to was given before the database's clock stepped back."""
+    return float(settings.PORTAL_LEASE_SECONDS) + SLACK_SECONDS
+
+
 def claim(shard_id: int) -> Lease | None:
     """Take the shard, or None when it is closed, leased, waiting, or its integration may not send."""
     owner = f"{socket.gethostname()}:{os.getpid()}"
     with connection.cursor() as cursor:
-        cursor.execute(CLAIM, {"lease": settings.PORTAL_LEASE_SECONDS, "owner": owner, "shard": shard_id})
+        lease = settings.PORTAL_LEASE_SECONDS
+        cursor.execute(CLAIM, {"lease": lease, "longest": longest(), "owner": owner, "shard": shard_id})
         row = cursor.fetchone()
     if row is None:
         return None
