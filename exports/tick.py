@@ -111,13 +111,12 @@ def watch_horizon(*, old_after: float = OLD_SECONDS) -> None:
 
 def _sweep(*, now: datetime) -> int:
     watch_horizon()
+    if positions.is_restored_dump():
+        return 0  # /ready says so, and what to do
     actions.follow_zones(now=now)
     actions.follow_clock(now=now)
     actions.stop_failing(now=now)
-    try:
-        runs.create_due(now=now)
-    except positions.RestoredDump:
-        return 0  # /ready says so, and what to do; nothing is sent either
+    runs.create_due(now=now)
     wake(now=now)
     for integration_id in partner_actions.due_probes(now=now):
         bells.ring_probe(integration_id)

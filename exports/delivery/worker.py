@@ -36,9 +36,12 @@ SLICE_SECONDS = 5.0  # then the shard goes back: others get a turn, and a warm s
 
 
 def work(shard_id: int) -> None:
-    """Deliver a slice of the shard; harmless when it is not free. Rings again when there is more to do."""
+    """Deliver a slice of the shard; harmless when it is not free. Rings again when there is more to do.
+
+    Nothing is sent from a restored dump before it has been rebased.
+    """
     tune_interpreter()
-    lease = claim(shard_id)
+    lease = None if positions.is_restored_dump() else claim(shard_id)
     if lease is None:
         return
     shard = (
