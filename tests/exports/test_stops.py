@@ -8,13 +8,11 @@ import pytest
 
 from exports import actions, again, tick
 from exports.delivery import ledger
-from exports.delivery.batches import BatchReader, sendable
-from exports.delivery.exchange import Result
-from exports.delivery.lease import Lease, claim
+from exports.delivery.lease import claim
 from exports.models import Export, Shard, Status
-from exports.runs import encode_options
 from exports_portal.common.errors import Refused
 from tests.exports.conftest import ANN, deliver, edit, flow, now, skip_waits, today, unique
+from tests.exports.requests_out import request_out, settle
 
 
 @dataclass
@@ -119,37 +117,6 @@ def test_a_request_that_is_settled_before_its_export_is_continued_is_not_sent_ag
     settle(lease, batch)
     new = deliver(again.continue_export(export=old, by=ANN, now=now()))
     assert (Export.objects.with_counts().get(pk=old.pk).delivered, new.read) == (5, 0)
-
-
-def request_out(shard: Shard) -> tuple[Lease, Any]:
-    """A worker has sent everything of a shard and waits for the answer."""
-    lease = claim(shard.pk)
-    assert lease is not None
-    run, adapter = shard.run, shard.run.integration.adapter
-    sender = adapter.sender(run.integration.settings, run.integration.secrets)
-    (batch,) = BatchReader(
-        run, shard, adapter.encoder(encode_options(run.settings, now=now())), sender.limits
-    ).batches()
-    ledger.mark_in_flight(lease, sendable(batch.outcomes))
-    sender.send(batch.outcomes)
-    return lease, batch
-
-
-def settle(lease: Lease, batch: Any) -> None:
-    """The answer has come: all are accepted."""
-    result = Result(accepted=list(range(len(batch.rows))))
-    ledger.settle(
-        run=Shard.objects.get(pk=lease.shard_id).run,
-        lease=lease,
-        sums=ledger.tally(batch, result, len(batch.rows)),
-        cursor=batch.end,
-        last=True,
-        unconfirmed=0,
-        in_flight=0,
-        batch_records=None,
-        refused_in_row=0,
-        now=now(),
-    )
 
 
 def test_what_was_captured_while_it_was_stopped_belongs_to_the_new_export(capture, recurring, sandbox):
