@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import structlog
 from django.db import connection, transaction
 
+from exports_portal.common.errors import Refused
+
 log = structlog.get_logger(__name__)
 
 # One row: is the cluster the one that base belongs to, and the number asked for. With no row the log was never set up.
@@ -36,7 +38,7 @@ SELECT table_name, column_name FROM information_schema.columns
 """
 
 
-class RestoredDump(Exception):
+class RestoredDump(Refused):
     """The database runs in another cluster than the one that gave out the stored positions."""
 
     def __init__(self) -> None:

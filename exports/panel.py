@@ -1,5 +1,6 @@
 """Behind the panel Export to <Partner>: its form, what it would send, and handing it to the verbs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -45,19 +46,23 @@ def form_for(project: Project, partner: str, data: Any, *, now: datetime, export
 def create(form: ExportForm, *, project: Project, by: Actor, now: datetime) -> Export | None:
     """The new export; None when the form says what is wrong."""
     made: list[Export] = []
-    accepts(form, lambda: made.append(actions.create_export(project=project, spec=form.spec(), by=by, now=now)))
+    _take(form, lambda: made.append(actions.create_export(project=project, spec=form.spec(), by=by, now=now)))
     return made[0] if made else None
 
 
 def edit(form: ExportForm, *, export: Export, by: Actor, now: datetime) -> bool:
     """Whether the export was changed; else the form says why not."""
+    return _take(
+        form,
+        lambda: actions.edit_export(
+            export=export, spec=form.spec(), version=form.cleaned_data["version"], by=by, now=now
+        ),
+    )
+
+
+def _take(form: ExportForm, act: Callable[[], Any]) -> bool:
     try:
-        return accepts(
-            form,
-            lambda: actions.edit_export(
-                export=export, spec=form.spec(), version=form.cleaned_data["version"], by=by, now=now
-            ),
-        )
+        return accepts(form, act)
     except Refused as error:
         form.add_error(None, str(error))
         return False

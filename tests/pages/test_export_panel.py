@@ -170,6 +170,14 @@ def test_updating_an_export(exports: str, site: Site, project: Project, panel: d
     assert "Somebody changed this export while you were editing it." in text(stale)
 
 
+def test_what_a_restored_dump_refuses_is_said_in_the_panel(exports: str, site: Site, panel: dict[str, Any]) -> None:
+    LogBase.objects.update(system_identifier=7)
+    response = site.post(f"{exports}new/amplitude/", {**panel, "frequency": "live"})
+    assert response.status_code == 422
+    assert "Run: manage.py rebase_positions" in text(response)
+    assert not Export.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("traits", "message"),
     [
