@@ -9,7 +9,7 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Q
 from django.http import QueryDict
 
-from exports.models import Frequency, Rejected, Run, Skipped
+from exports.models import Export, Frequency, Rejected, Run, Skipped, Status
 from exports.presenting import Chart, ExportLine, RunLine
 from exports.preview import SKIP_REASONS, PreviewRecord, sample
 from exports.rejected import reasons
@@ -58,6 +58,13 @@ class Detail:
     @property
     def is_single(self) -> bool:
         return self.export.frequency == Frequency.ONE_TIME
+
+    @cached_property
+    def continued_by(self) -> Export | None:
+        """The export that goes on where this one stopped."""
+        if self.export.status != Status.STOPPED:
+            return None
+        return Export.objects.filter(continues=self.export).select_related("integration").first()
 
     @property
     def accounted(self) -> bool:
@@ -140,6 +147,8 @@ class Detail:
     def _dates(self) -> str:
         if self.is_single:
             return words.days(self.export.date_from, self.export.date_to)
+        if self.export.start_date is None:
+            return f"what is captured from {words.on(self.export.captured_from)} on"
         return f"from {words.day(self.export.start_date)}, 12:00 a.m."
 
     @cached_property

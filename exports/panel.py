@@ -81,6 +81,13 @@ def what_will_be_sent(form: ExportForm, *, project: Project, now: datetime) -> S
         return Sent(problem=form.problem(error))
 
 
+def applies(form: ExportForm) -> str:
+    """From when an edit counts."""
+    if form.cleaned_data["frequency"] == Frequency.LIVE:
+        return "The change applies from the next batch, within seconds."
+    return "The change applies from the next run."
+
+
 def why_not_editable(export: Export) -> str:
     """The seed's Points to Remember, for the export at hand."""
     if export.frequency == Frequency.ONE_TIME:

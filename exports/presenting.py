@@ -105,6 +105,15 @@ class ExportLine:
         return self.may_edit and self.export.is_active
 
     @property
+    def can_retry(self) -> bool:
+        """Something stands in its way, and waiting may not be what a person wants."""
+        return self.may_edit and self.export.is_active and bool(self.export.needs_attention or self.export.last_error)
+
+    @property
+    def can_continue(self) -> bool:
+        return self.may_edit and self.export.status == Status.STOPPED and self.export.frequency != Frequency.ONE_TIME
+
+    @property
     def partner(self) -> str:
         integration = self.export.integration
         return f"{integration.adapter.label} · {integration.residency_label}"
@@ -188,7 +197,7 @@ class ExportLine:
             parts.append(f"{self.rhythm} from {words.day(export.start_date)}, 12:00 a.m. {export.project.timezone}")
         else:
             parts.append(f"{export.get_frequency_display()}, {self.rhythm}")
-        if export.is_active and export.next_run_at:
+        if export.is_active and export.next_run_at and export.frequency == Frequency.RECURRING:
             parts.append(f"next run {_short(export.next_run_at)}")
         return " · ".join(parts)
 

@@ -15,7 +15,7 @@ from exports import actions, again, panel, rejected
 from exports.detail import Detail
 from exports.filters import ExportFilter
 from exports.listing import Filters, chosen_size, paged
-from exports.models import Export, Rejected
+from exports.models import Export, Frequency, Rejected
 from exports.presenting import lines
 from exports_portal.common.audit import actor_of
 from exports_portal.common.errors import Invalid, Refused
@@ -98,7 +98,7 @@ def export_edit(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
     partner = export.integration.partner
     form = panel.form_for(project, partner, request.POST or None, now=timezone.now(), export=export)
     if "export" in request.POST and panel.edit(form, export=export, by=actor_of(request.user), now=timezone.now()):
-        messages.success(request, f"{export.integration.adapter.label} data export updated")
+        messages.success(request, f"{export.integration.adapter.label} data export updated. {panel.applies(form)}")
         return go_to(request, _list_url(project))
     return _panel(request, project, form, partner=partner)
 
@@ -118,7 +118,7 @@ def export_stop(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
             return go_to(request, _list_url(project))
     context = {
         "title": "Stop export?",
-        "text": f"“{export.label}” stops at once and cannot be started again. What has been accepted stays accepted.",
+        "text": f"“{export.label}” stops at once. What has been accepted stays accepted.{_afterwards(export)}",
         "button": "Stop",
         "url": request.path,
         "close_url": _list_url(project),
@@ -127,6 +127,12 @@ def export_stop(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
     }
     status = 422 if refused else 200
     return render_for(request, context, page="exports/confirm_page.html", part="components/confirm.html", status=status)
+
+
+def _afterwards(export: Export) -> str:
+    if export.frequency == Frequency.ONE_TIME:
+        return " It cannot be started again; a duplicate begins anew."
+    return " It cannot be started again, but a new export can continue from where it stopped."
 
 
 @require_POST

@@ -162,7 +162,8 @@ def test_updating_an_export(exports: str, site: Site, project: Project, panel: d
         **panel, "frequency": "recurring", "every_hours": export.every_hours, "start_date": export.start_date,
         "events": "engagement", "version": export.version,
     }  # fmt: skip
-    assert "Amplitude data export updated" in text(site.client.post(url, given, follow=True))
+    shown = text(site.client.post(url, given, follow=True))
+    assert "Amplitude data export updated. The change applies from the next run." in shown
     export.refresh_from_db()
     assert export.events == "engagement"
     stale = site.post(url, given)

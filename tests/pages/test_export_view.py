@@ -99,6 +99,42 @@ def test_trouble_is_said_with_retry_now(url: str, site: Site, export: Any) -> No
     assert "Trying again now" in text(site.client.post(f"{url}retry/", follow=True))
 
 
+def test_a_run_that_waits_through_an_outage_can_be_retried_now(url: str, site: Site, export: Any) -> None:
+    assert "Retry now" not in site.text(url)
+    type(export).objects.update(last_error="Amplitude is not available at the moment (503).")
+    assert "Retry now" in site.text(url)
+    site.post(f"{url}stop/", {})
+    assert "Retry now" not in site.text(url)
+
+
+def test_an_export_that_the_portal_stopped_says_how_to_go_on_and_where_it_went_on(
+    url: str, site: Site, export: Any
+) -> None:
+    type(export).objects.update(status="STOPPED", stop_reason="Amplitude accepted no request for 3 days.")
+    assert "once that is mended, continue from where it stopped" in site.text(url)
+    new = site.post(f"{url}continue/", {})["Location"]
+    shown = site.text(url)
+    assert "Continued from where it stopped as Growth analytics" in shown
+    assert "once that is mended" not in shown
+    assert f'href="{new}"' in body(site.get(url))
+    assert "Goes on where an earlier export stopped" in site.text(new)
+
+
+@pytest.mark.parametrize(("frequency", "words"), [("recurring", "can continue"), ("one_time", "a duplicate begins")])
+def test_stop_tells_what_can_be_done_afterwards(
+    site: Site, project: Project, integration: Any, frequency: str, words: str
+) -> None:
+    export = ExportFactory(project=project, integration=integration, recurring=frequency == "recurring")
+    assert words in site.text(f"/{project.account_id}/settings/partners/exports/{export.pk}/stop/")
+
+
+def test_a_live_export_tells_its_settings_and_no_next_run(url: str, site: Site, export: Any) -> None:
+    type(export).objects.update(frequency="live", every_hours=None, start_date=None)
+    shown = site.text(url, {"tab": "settings"})
+    assert "Date to export data what is captured from" in shown
+    assert "next run" not in shown
+
+
 def test_run_now_says_what_came_of_it(url: str, site: Site, export: Any) -> None:
     RunFactory(export=export, running=True)
     assert "A run of this export is being read right now." in text(site.client.post(f"{url}run-now/", follow=True))
