@@ -82,6 +82,24 @@ def test_presets_reach_back_sixty_days_at_most_and_say_so():
     )
 
 
+@pytest.mark.parametrize(
+    ("today", "key", "first", "last"),
+    [
+        (date(2028, 3, 1), "previous_month", date(2028, 2, 1), date(2028, 2, 29)),
+        (date(2027, 3, 1), "previous_month", date(2027, 2, 1), date(2027, 2, 28)),
+        (date(2027, 1, 1), "previous_month", date(2026, 12, 1), date(2026, 12, 31)),
+        (date(2028, 2, 29), "this_month", date(2028, 2, 1), date(2028, 2, 29)),
+        (date(2028, 3, 1), "yesterday", date(2028, 2, 29), date(2028, 2, 29)),
+        (date(2028, 3, 1), "last_7", date(2028, 2, 24), date(2028, 3, 1)),
+        (date(2027, 1, 1), "previous_week", date(2026, 12, 21), date(2026, 12, 27)),
+        (date(2026, 11, 1), "this_week", date(2026, 10, 26), date(2026, 11, 1)),
+    ],
+)
+def test_presets_know_month_ends_leap_days_and_the_turn_of_the_year(today, key, first, last):
+    preset = {preset.key: preset for preset in schedule.presets(today)}[key]
+    assert (preset.first, preset.last) == (first, last)
+
+
 def test_the_previous_month_is_clamped_when_it_began_more_than_sixty_days_ago():
     previous = {preset.key: preset for preset in schedule.presets(date(2026, 8, 31))}["previous_month"]
     assert (previous.first, previous.last, previous.clamped) == (date(2026, 7, 2), date(2026, 7, 31), True)
