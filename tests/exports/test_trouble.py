@@ -4,10 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from exports import actions, again, tick
+from exports import actions, again
 from exports.models import Export, Shard, Status
-from exports_portal.common.errors import Refused
-from partners.actions import create_integration, disconnect
+from partners.actions import create_integration
 from partners.models import Integration
 from tests.exports.conftest import ANN, KEY, deliver, edit, flow, now, skip_waits, work_once
 
@@ -52,33 +51,6 @@ def test_a_run_waits_through_an_outage_says_so_and_goes_on_by_itself(capture, on
     assert (export.status, export.delivered, is_troubled(export)) == (Status.DONE, 5, False)
 
 
-def test_an_outage_is_over_when_held_records_get_through(capture, recurring, sandbox):
-    capture(1, people=1)
-    export = recurring()
-    sandbox.faults({"kind": "throttle", "users": ["person-0000"], "count": 1})
-    deliver(export, slices=1)
-    sandbox.faults({**DOWN, "count": 1})
-    skip_waits(export)
-    work_once(export)
-    assert is_troubled(export)
-    skip_waits(export)
-    work_once(export)
-    assert not is_troubled(export)
-    tick.tick(now=now() + timedelta(days=4))
-    export.refresh_from_db()
-    assert export.status == Status.PENDING
-
-
-def test_an_outage_is_over_when_every_record_is_judged_even_if_all_are_refused(capture, recurring, sandbox):
-    capture(2, name="Poison")
-    export = recurring()
-    sandbox.faults({**DOWN, "count": 1}, {"kind": "refuse_events", "event_type": "Poison"})
-    deliver(export, slices=1)
-    assert is_troubled(export)
-    export = go_on(export)
-    assert (export.rejected, is_troubled(export)) == (2, False)
-
-
 def test_an_outage_is_over_when_an_empty_list_is_accepted(capture, recurring, sandbox):
     export = deliver(recurring())
     Export.objects.update(failing_since=now() - timedelta(days=2), last_error="503")
@@ -112,29 +84,6 @@ def test_an_export_that_comes_to_a_faulty_integration_says_so_at_once(live, sand
     assert export.failing_since is not None
 
 
-def test_a_run_under_way_stays_with_its_integration_and_region_through_an_edit(capture, recurring, sandbox, standard):
-    capture(3)
-    export = recurring()
-    tick.tick(now=now())
-    export = edit(export, integration_id=standard.pk)
-    export = deliver(export)
-    assert arrived(sandbox) == [3, 0]
-    capture(2)
-    actions.run_now(export=export, by=ANN, now=now())
-    assert deliver(export).delivered == 5
-    assert arrived(sandbox) == [3, 2]
-
-
-def test_an_integration_is_not_disconnected_while_a_run_that_began_with_it_goes_on(recurring, standard, integration):
-    export = recurring()
-    tick.tick(now=now())
-    export = edit(export, integration_id=standard.pk)
-    with pytest.raises(Refused, match="1 active export uses “Growth”"):
-        disconnect(integration=integration, by=ANN, now=now())
-    deliver(export)
-    disconnect(integration=integration, by=ANN, now=now())
-
-
 def test_a_live_export_leaves_a_faulty_integration_with_all_that_is_not_sent(capture, live, sandbox, standard):
     export = live()
     capture(2)
@@ -159,16 +108,6 @@ def test_an_edit_of_a_live_export_does_not_wait_for_a_backoff(capture, live, san
     export = edit(export, integration_id=standard.pk)
     flow(export)
     assert arrived(sandbox) == [0, 3]
-
-
-def test_retry_now_ends_every_wait_of_the_export(capture, one_time, sandbox):
-    sandbox.faults({"kind": "quota", "users": ["person-0000"], "count": 1})
-    capture(2, people=2)
-    export = deliver(one_time(), slices=1)
-    assert (export.delivered, export.held) == (1, 1)
-    actions.retry_export(export=export, by=ANN, now=now())
-    export = deliver(export, slices=1)
-    assert (export.status, export.delivered, export.held) == (Status.DONE, 2, 0)
 
 
 def arrived(sandbox) -> list[int]:
