@@ -29,7 +29,7 @@ def scene(lease: float) -> Iterator[Scene]:
         folder.chmod(0o755)
         urls = {"AMPLITUDE_EU_URL": amplitude.eu_url, "AMPLITUDE_STANDARD_URL": amplitude.standard_url}
         with RunningPortal(folder, PORTAL_LEASE_SECONDS=f"{lease:.0f}", **urls) as portal:
-            yield Scene(portal, amplitude)
+            yield Scene(portal, amplitude, lease=lease)
 
 
 def do(name: str, on: Scene) -> Cost:

@@ -24,11 +24,17 @@ EVENTS = 9_000
 BATCH = 2_000
 SECONDS = 90.0  # after which a run that is not DONE counts as lost
 DELAY = 0.15  # of each answer, so that a run lasts long enough to be hit
+# DESIGN 5.5: within 20 s with the lease of 15 s. What comes on top of the lease does not depend on it: a tick, and the
+# start of a worker or server.
+BEYOND_THE_LEASE = 5.0
 
 
 @dataclass(frozen=True)
 class Cost:
-    """lost and doubled_after must be 0; doubled counts repeats that the insert_id lets Amplitude drop."""
+    """lost and doubled_after must be 0; doubled counts repeats that the insert_id lets Amplitude drop.
+
+    within: the seconds that recovery may take.
+    """
 
     fault: str
     lost: int
@@ -39,6 +45,7 @@ class Cost:
     requests: int
     status: str
     allowed: int
+    within: float
 
     @property
     def broken(self) -> list[str]:
@@ -49,6 +56,7 @@ class Cost:
             "a person's events changed their order": self.out_of_order,
             "more than one batch was sent again per kill": self.doubled > self.allowed,
             "it did not end": self.status != "DONE",
+            f"it did not go on within {self.within:.0f} s": self.seconds > self.within,
         }
         return [rule for rule, is_broken in rules.items() if is_broken]
 
@@ -56,8 +64,8 @@ class Cost:
 class Scene:
     """`begin` makes an export; the fault happens; `cost` waits for the end and counts."""
 
-    def __init__(self, portal: RunningPortal, amplitude: Sandbox) -> None:
-        self.portal, self.amplitude = portal, amplitude
+    def __init__(self, portal: RunningPortal, amplitude: Sandbox, *, lease: float) -> None:
+        self.portal, self.amplitude, self.lease = portal, amplitude, lease
         self.user = User(portal)
         self.user.upload(shop_events(EVENTS))
         self._keys = itertools.count(1)
@@ -99,19 +107,19 @@ class Scene:
             self.user.wait_for(self.export, "DONE", seconds=SECONDS)
         status = self.user.api("GET", f"exports/{self.export['id']}/", expect=200)["status"]
         arrived = self.amplitude.events(api_key=self.key)
-        kept = [arrival["event"] for arrival in arrived if not arrival["duplicate"]]
-        numbers = [event["event_properties"]["Number"] for event in kept]
+        kept = without_repeats(arrived)
         sent = [one for one in self.amplitude.requests() if one["project"] == project_of(self.key)]
         return Cost(
             fault=fault,
-            lost=EVENTS - len(set(numbers)),
+            lost=EVENTS - len(set(map(_number, kept))),
             doubled=len(arrived) - len(kept),
-            doubled_after=len(numbers) - len(set(numbers)),
+            doubled_after=counted_twice(kept),
             out_of_order=_out_of_order(kept),
             seconds=seconds,
             requests=len(sent),
             status=status,
             allowed=kills * BATCH,
+            within=self.lease + BEYOND_THE_LEASE,
         )
 
     def worker(self, queue: str = "bulk") -> psutil.Process:
@@ -159,11 +167,30 @@ class Scene:
 Fault = Callable[[Scene], None]
 
 
+def without_repeats(arrived: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What Amplitude keeps by the rule that the portal relies on: the first of each insert_id and device_id.
+
+    The sandbox's `duplicate` also follows an older rule, by event_id and time, which would hide a changed insert_id.
+    """
+    firsts: dict[tuple[str, str], dict[str, Any]] = {}
+    for arrival in arrived:
+        firsts.setdefault((arrival["event"]["insert_id"], arrival["device_id"]), arrival["event"])
+    return list(firsts.values())
+
+
+def counted_twice(kept: list[dict[str, Any]]) -> int:
+    """How many of the kept events are another one once more; Number is different in all that were captured."""
+    return len(kept) - len(set(map(_number, kept)))
+
+
+def _number(event: dict[str, Any]) -> int:
+    return int(event["event_properties"]["Number"])
+
+
 def _out_of_order(kept: list[dict[str, Any]]) -> int:
     last: dict[str, int] = defaultdict(lambda: -1)
     wrong = 0
     for event in kept:
-        number = event["event_properties"]["Number"]
-        wrong += number < last[event["user_id"]]
-        last[event["user_id"]] = number
+        wrong += _number(event) < last[event["user_id"]]
+        last[event["user_id"]] = _number(event)
     return wrong
