@@ -4,10 +4,9 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
-from events import tasks as event_tasks
 from exports import tick as tick_module
 from exports.delivery import worker
-from exports_portal.common import heartbeat
+from exports_portal.common import bells, heartbeat
 from exports_portal.common.database import may_go_away
 
 
@@ -16,7 +15,7 @@ def tick() -> None:
     with may_go_away():
         tick_module.tick(now=datetime.now(UTC))
         heartbeat.beat()
-        event_tasks.roll_up.delay()
+        bells.ring_roll_up()
 
 
 @shared_task(name="exports.tasks.captured")

@@ -144,6 +144,9 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 2**20  # 1,000 records of 16 KB
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 
 CELERY_BROKER_URL = runtime.redis_url()
+# Without time-outs a worker would wait for ever on a Redis that hangs or whose host is gone (kombu, Redis transport).
+# Longer than the second for which BRPOP may wait; whoever rings has shorter ones (common.bells).
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5.0, "socket_connect_timeout": 5.0}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

@@ -1,6 +1,7 @@
 """Wake-up bells: tasks sent by name, so that a lower app can wake a higher one.
 
-A bell carries ids only and may be lost or doubled (DESIGN 5.5); when Redis is away the tick does the work.
+A bell carries ids only and may be lost or doubled (DESIGN 5.5); when Redis is away the tick does the work. So whoever
+rings, an upload or a click, hardly waits: one short try, and after a lost bell silence for a moment.
 """
 
 from time import monotonic
@@ -8,6 +9,13 @@ from time import monotonic
 import structlog
 from celery import current_app
 from kombu.exceptions import OperationalError
+from kombu.pools import producers
+
+# Over the connection of the rings alone: workers wait longer for a slow Redis (CELERY_BROKER_TRANSPORT_OPTIONS).
+TRANSPORT = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries": 0}
+# A Redis that hangs costs every ring its time-out: a process does not ask it again before these have passed.
+QUIET_SECONDS = 1.0
+_quiet_until = 0.0
 
 # Single records may be uploaded hundreds of times a second; what rings no bell is seen by the next one or the tick.
 CAPTURE_SECONDS = 0.1
@@ -16,11 +24,18 @@ _captured: dict[int, float] = {}
 log = structlog.get_logger(__name__)
 
 
-def _ring(task: str, queue: str, *args: int) -> None:
+def _ring(task: str, queue: str, *args: int, expires: float | None = None) -> None:
+    global _quiet_until
+    if monotonic() < _quiet_until:
+        return
     try:
-        current_app.send_task(task, args=args, queue=queue, retry=False, ignore_result=True)
+        with producers[current_app.connection_for_write(transport_options=TRANSPORT)].acquire(block=True) as producer:
+            current_app.send_task(
+                task, args=args, queue=queue, expires=expires, retry=False, ignore_result=True, producer=producer
+            )
     except OperationalError:
-        log.warning("bell.lost", task=task, args=args)
+        _quiet_until = monotonic() + QUIET_SECONDS
+        log.warning("bell.lost", task=task, args=args, quiet=QUIET_SECONDS)
 
 
 def ring_shard(shard_id: int, *, queue: str) -> None:
@@ -43,3 +58,8 @@ def ring_probe(integration_id: int) -> None:
 def ring_tick() -> None:
     """Ask for a tick now, instead of within the second."""
     _ring("exports.tasks.tick", "tick")
+
+
+def ring_roll_up() -> None:
+    """Ask for the counters to be rolled up; one that waits longer than some ticks is not needed any more."""
+    _ring("events.tasks.roll_up", "bulk", expires=10)

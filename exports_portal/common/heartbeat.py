@@ -11,10 +11,13 @@ TICK_SECONDS = 30
 QUEUE_KEY = "portal:queue:{}"
 QUEUE_SECONDS = 15  # three beats of a worker
 QUEUES = ("tick", "live", "bulk")
+ANSWER_SECONDS = 1.0  # the tick and each worker's own loop wait so long at most
 
 
 def _redis() -> redis.Redis:
-    return redis.Redis.from_url(settings.CELERY_BROKER_URL, socket_timeout=2, socket_connect_timeout=2)
+    return redis.Redis.from_url(
+        settings.CELERY_BROKER_URL, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
+    )
 
 
 def beat() -> None:

@@ -81,6 +81,16 @@ def shut_down(*signals: signal.Signals) -> Fault:
     return fault
 
 
+@contextmanager
+def suspended(process: psutil.Process | None) -> Iterator[None]:
+    assert process is not None
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
+
+
 def messages_lost(scene: Scene) -> None:
     scene.begin()
     for _ in range(5):
@@ -111,6 +121,17 @@ def server_killed(name: str, with_signal: signal.Signals) -> Fault:
         scene.over()
 
     return fault
+
+
+def redis_stopped(scene: Scene) -> None:
+    """It hangs, longer than the workers wait for it. Clicks and uploads are answered all the same."""
+    with suspended(scene.portal.child("redis-server")):
+        scene.begin()
+        profile = {"type": "profile", "identity": "shopper-0001@example.com", "profileData": {"Plan": "gold"}}
+        scene.user.upload([profile])
+        time.sleep(7)
+        assert scene.delivered() == 0
+    scene.over()
 
 
 def connections_cut(scene: Scene) -> None:
@@ -145,16 +166,6 @@ def two_beats(scene: Scene) -> None:
         time.sleep(2)
     finally:
         processes.end(second)
-
-
-@contextmanager
-def suspended(process: psutil.Process | None) -> Iterator[None]:
-    assert process is not None
-    process.suspend()
-    try:
-        yield
-    finally:
-        process.resume()
 
 
 def no_beat_for_a_while(scene: Scene) -> None:
@@ -219,6 +230,7 @@ CATALOGUE: dict[str, Fault] = {
     "Celery messages lost (FLUSHALL)": messages_lost,
     "Celery messages doubled 50 times": messages_doubled,
     "Redis killed": server_killed("redis-server", signal.SIGKILL),
+    "Redis stopped (SIGSTOP), then continued": redis_stopped,
     "PostgreSQL restarted, fast": server_killed("postgres", signal.SIGINT),
     "PostgreSQL restarted, immediate": server_killed("postgres", signal.SIGQUIT),
     "all database connections cut": connections_cut,
@@ -242,6 +254,7 @@ SHORT = (
     "kill -9: before the commit",
     "workers stopped (SIGSTOP) for two leases, then continued",
     "Celery messages lost (FLUSHALL)",
+    "Redis stopped (SIGSTOP), then continued",
     "PostgreSQL restarted, immediate",
     "connection closed after taking the events",
 )
