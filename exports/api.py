@@ -173,7 +173,7 @@ class RunViewSet(ProjectView, GenericViewSet):
         """The records of a run that were refused, and why, in the order in which they were."""
         run = get_object_or_404(self.get_queryset(), pk=pk)
         self.parameters = ["reason"]
-        reasons = request.query_params.getlist("reason")
+        reasons = list(map(rejected.clean_reason, request.query_params.getlist("reason")))
         rows = Rejected.objects.filter(run=run).order_by("id")
         return self.listed(rows.filter(reason__in=reasons) if reasons else rows, RejectedSerializer)
 

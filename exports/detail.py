@@ -12,7 +12,7 @@ from django.http import QueryDict
 from exports.models import Export, Frequency, Rejected, Run, Skipped, Status
 from exports.presenting import Chart, ExportLine, RunLine
 from exports.preview import SKIP_REASONS, PreviewRecord, sample
-from exports.rejected import reasons
+from exports.rejected import clean_reason, ids_in, reasons
 from exports_portal.common import words
 from exports_portal.common.models import AuditEntry
 
@@ -98,7 +98,7 @@ class Detail:
     @cached_property
     def reason(self) -> str:
         """The reason that the list of rejected records is filtered by; empty: all."""
-        return str(self._query.get("reason", "")).replace("\0", "")
+        return clean_reason(str(self._query.get("reason", "")))
 
     @cached_property
     def reasons(self) -> list[tuple[str, int]]:
@@ -109,6 +109,20 @@ class Detail:
     def asks_consent(self) -> bool:
         """Somebody wanted to send records again that the partner may count twice by now."""
         return self._query.get("consent") == "asked"
+
+    @cached_property
+    def chosen(self) -> list[int]:
+        """Records that were chosen when the consent was asked for."""
+        return ids_in(self._query) if self.asks_consent else []
+
+    @property
+    def here(self) -> str:
+        """The query of this page of rejected records, to come back to."""
+        here = QueryDict(mutable=True)
+        here.update({"tab": "rejected", "page": str(self.rejected.number)})
+        if self.reason:
+            here["reason"] = self.reason
+        return here.urlencode()
 
     @cached_property
     def skip_reasons(self) -> list[tuple[str, int]]:

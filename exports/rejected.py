@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Min
+from django.db.models import Count, F, Max, Value
+from django.db.models.functions import Least
 from django.http import QueryDict
 
-from exports.models import Export, Rejected, Run, Shard
+from exports.models import Export, Rejected, Run, Shard, Status
 from exports_portal.common import audit, bells
 from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Invalid, Refused
@@ -18,12 +19,16 @@ from partners.models import Integration
 # Amplitude drops a repeat by its insert_id for 7 days (Amplitude, HTTP V2); later it would count twice.
 REPEATS_KNOWN = timedelta(days=7)
 AT_ONCE = 10_000  # ids in one request
+QUEUED_AT_ONCE = 10_000  # rows in one transaction: a long one would hold the horizon up
 COLUMNS = ("id", "run", "reason", "field", "message", "cure", "attempts", "rejected_at", "queued", "payload")
 CHUNK = 2_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-@transaction.atomic
+class ConsentNeeded(Refused):
+    """Some of the records are so old that the partner may count them twice; somebody must want that."""
+
+
 def resend(
     *,
     export: Export,
@@ -37,27 +42,65 @@ def resend(
     """Queue rejected records to be sent again, of all runs or one, some by id or all of a reason; returns how many.
 
     Harmless for what is queued already. Those rejected more than 7 days ago go only with `consent`. No status changes.
-    Raises Invalid and Refused.
+    Commits every QUEUED_AT_ONCE records; a Stop in between leaves the rest where it is.
+    Raises Invalid, Refused and ConsentNeeded.
     """
     mine = Rejected.objects.filter(run__export=export)
     rows = _chosen(mine if run is None else mine.filter(run=run), ids, reason)
-    integration = Integration.objects.select_for_update(no_key=True).defer("secrets").get(pk=export.integration_id)
-    if integration.disconnected_at is not None:
-        raise Refused("The integration has been disconnected: there is nowhere to send to. Integrate it anew.")
+    status = _hold(export)
     old = rows.filter(created_at__lt=now - REPEATS_KNOWN).count()
     if old and not consent:
         records = "record was" if old == 1 else "records were"
-        raise Refused(
+        raise ConsentNeeded(
             f"{old:,} {records} rejected more than 7 days ago. The partner recognises repeats for 7 days only: should "
             "it have taken any of them, it would count twice. Confirm that you want that."
         )
-    queued = rows.filter(resend_at=None).update(resend_at=now)
-    for shard_id, first in rows.order_by().values_list("shard").annotate(first=Min("resend_at")):
-        Shard.objects.filter(pk=shard_id).update(resend_at=first, idle=False, not_before=None, rung_at=None)
-    after = {"records": queued, "reason": reason or "", "older_than_7_days": old, "run": run.pk if run else None}
+    detail = {"reason": reason or "", "older_than_7_days": old, "run": run.pk if run else None}
+    queued = 0
+    for keys in _parts(rows.filter(resend_at=None)):
+        more = _queue(export=export, status=status, keys=keys, detail=detail, by=by, now=now)
+        if more is None:
+            break
+        queued += more
+    return queued
+
+
+def _parts(rows: Any) -> Iterator[list[int]]:
+    """Keys of the rows that are there now, QUEUED_AT_ONCE at a time. What is refused once more meanwhile is passed."""
+    newest = rows.aggregate(newest=Max("pk"))["newest"] or 0
+    after = 0
+    while keys := list(
+        rows.filter(pk__gt=after, pk__lte=newest).order_by("pk").values_list("pk", flat=True)[:QUEUED_AT_ONCE]
+    ):
+        yield keys
+        after = keys[-1]
+
+
+@transaction.atomic
+def _queue(
+    *, export: Export, status: str, keys: list[int], detail: dict[str, Any], by: Actor, now: datetime
+) -> int | None:
+    """Queue these; None when the export has been stopped since it had `status`."""
+    if _hold(export) == Status.STOPPED != status:
+        return None
+    queued = Rejected.objects.filter(pk__in=keys, resend_at=None).update(resend_at=now)
+    shards = Rejected.objects.filter(pk__in=keys).order_by().values("shard")
+    # least() passes over null: what waits already may wait for less.
+    first = Least(F("resend_at"), Value(now))
+    Shard.objects.filter(pk__in=shards).update(resend_at=first, idle=False, not_before=None, rung_at=None)
+    after = {"records": queued, **detail}
     audit.record(action="export.resend", by=by, now=now, project_id=export.project_id, target=export, after=after)
     transaction.on_commit(bells.ring_tick)
     return queued
+
+
+@transaction.atomic
+def _hold(export: Export) -> str:
+    """The export's status; until the end of the transaction nobody stops it or disconnects its integration."""
+    integration = Integration.objects.select_for_update(no_key=True).defer("secrets").get(pk=export.integration_id)
+    if integration.disconnected_at is not None:
+        raise Refused("The integration has been disconnected: there is nowhere to send to. Integrate it anew.")
+    return Export.objects.select_for_update(no_key=True).values_list("status", flat=True).get(pk=export.pk)
 
 
 def _chosen(rows: Any, ids: Sequence[int] | None, reason: str | None) -> Any:
@@ -81,9 +124,19 @@ def _chosen(rows: Any, ids: Sequence[int] | None, reason: str | None) -> Any:
 
 def chosen_in(form: QueryDict) -> dict[str, Any]:
     """What the form on the View page asks `resend` for."""
-    ids = [int(key) for key in form.getlist("id") if key.isascii() and key.isdigit() and len(key) < 19]
-    choice = {"reason": form["reason"]} if form.get("reason") else {"ids": ids}
+    reason = clean_reason(form.get("reason", ""))
+    choice = {"reason": reason} if reason else {"ids": ids_in(form)}
     return {**choice, "consent": form.get("consent") == "yes"}
+
+
+def ids_in(query: QueryDict) -> list[int]:
+    """The records that are chosen in a form or an address."""
+    return [int(key) for key in query.getlist("id") if key.isascii() and key.isdigit() and len(key) < 19]
+
+
+def clean_reason(text: str) -> str:
+    """A reason as it may be asked for in forms and addresses: PostgreSQL refuses NUL. Empty: all of them."""
+    return text.replace("\0", "")
 
 
 def reasons(rows: Any) -> list[tuple[str, int]]:

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_GET, require_POST
 
 from exports import actions, again, panel, rejected
-from exports.detail import Detail
+from exports.detail import PER_PAGE, Detail
 from exports.filters import ExportFilter
 from exports.listing import Filters, chosen_size, paged
 from exports.models import Export, Frequency, Rejected
@@ -169,16 +169,17 @@ def rejected_csv(request: ProjectRequest, project: Project, pk: int) -> Streamin
     """The rejected records of an export, of one reason or all, as a file."""
     export = get_object_or_404(_exports(project), pk=pk)
     rows = Rejected.objects.filter(run__export=export)
-    reason = request.GET.get("reason", "")
+    reason = rejected.clean_reason(request.GET.get("reason", ""))
     return csv_file(rejected.as_csv(rows.filter(reason=reason) if reason else rows), f"rejected-export-{pk}")
 
 
 @require_POST
 @project_page(*EDITORS)
 def rejected_resend(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
-    """Send rejected records again: the chosen ones, or all of a reason."""
+    """Send rejected records again: the chosen ones, or all of a reason. Its own query is that of the page it is on."""
     export = get_object_or_404(_exports(project), pk=pk)
-    back = f"{reverse('exports:export-view', args=[project.account_id, pk])}?tab=rejected"
+    back = request.GET.copy()
+    back["tab"] = "rejected"
     try:
         queued = rejected.resend(
             export=export,
@@ -189,10 +190,13 @@ def rejected_resend(request: ProjectRequest, project: Project, pk: int) -> HttpR
         messages.success(request, f"{queued:,} {'record is' if queued == 1 else 'records are'} being sent again")
     except Invalid as error:
         messages.error(request, error.sentence)
+    except rejected.ConsentNeeded as error:
+        messages.error(request, str(error))
+        back["consent"] = "asked"
+        back.setlist("id", map(str, rejected.ids_in(request.POST)[:PER_PAGE]))  # more are not on a page
     except Refused as error:
         messages.error(request, str(error))
-        return redirect(f"{back}&consent=asked")
-    return redirect(back)
+    return redirect(f"{reverse('exports:export-view', args=[project.account_id, pk])}?{back.urlencode()}")
 
 
 def _make(request: ProjectRequest, project: Project, pk: int, verb: Callable[..., Export]) -> HttpResponse:

@@ -42,6 +42,11 @@ def test_wrong_choices_are_named_at_their_field(api, run):
     assert (answer.status_code, set(answer.json())) == (400, {"reason"})
 
 
+def test_a_nul_in_a_reason_is_left_out(api, run):
+    assert api.get(url(run), {"reason": "bad_\0time"}).json()["count"] == 2
+    assert api.post(url(run, "rejected/resend/"), {"reason": "bad_\0time"}).status_code == 400
+
+
 def test_old_ones_need_consent(api, run):
     Rejected.objects.update(created_at=timezone.now() - timedelta(days=8))
     answer = api.post(url(run, "rejected/resend/"), {"reason": "bad_time"})

@@ -1,16 +1,22 @@
 """Rejected records are sent again after a fix, with the same insert_id, counted on their original run."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.db.models import F
 
 from events.ingest import ingest
 from exports import actions, rejected
 from exports.delivery import worker
 from exports.models import Export, Rejected, Shard, Status
 from exports_portal.common.errors import Invalid, Refused
+from exports_portal.common.models import AuditEntry
 from partners.actions import disconnect, edit_integration
 from tests.exports.conftest import ANN, deliver, now, unique, work_once
+from tests.portal import wait_until
 
 POISON = "Poison"
 
@@ -133,7 +139,7 @@ def test_stop_clears_what_is_queued_also_on_a_stopped_export(capture, one_time, 
     assert (export.status, export.rejected, export.held) == (Status.STOPPED, 0, 1)
 
 
-def test_a_killed_worker_leaves_them_queued_and_nothing_is_doubled_after_dedup(refused, sandbox):
+def test_an_answer_that_was_lost_leaves_them_queued_and_nothing_is_doubled_after_dedup(refused, sandbox):
     sandbox.clear_faults()
     sandbox.faults({"kind": "close", "accept": True, "count": 1})
     resend(refused, ids=all_ids())
@@ -149,6 +155,51 @@ def test_records_older_than_seven_days_need_consent(refused, sandbox):
         resend(refused, ids=all_ids())
     assert not Rejected.objects.filter(resend_at__isnull=False).exists()
     assert resend(refused, ids=all_ids(), consent=True) == 3
+
+
+def many_rejected(export: Export, count: int) -> None:
+    """As after a backfill with a wrong mapping: `count` more of one reason."""
+    shard = Shard.objects.get()
+    Shard.objects.update(read=F("read") + count, rejected=F("rejected") + count)
+    Rejected.objects.bulk_create(
+        Rejected(run_id=shard.run_id, shard=shard, record_id=-number, reason="many", created_at=now())
+        for number in range(1, count + 1)
+    )
+
+
+def test_no_transaction_queues_more_than_ten_thousand_records(refused):
+    many_rejected(refused, 10_001)
+    assert resend(refused, reason="many") == 10_001
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM exports_rejected WHERE reason = 'many' GROUP BY xmin::text ORDER BY 1")
+        assert cursor.fetchall() == [(1,), (10_000,)]
+    assert sum(entry.after["records"] for entry in AuditEntry.objects.filter(action="export.resend")) == 10_001
+
+
+def test_a_stop_in_between_leaves_nothing_queued(capture, one_time, sandbox):
+    capture(1, name=POISON)
+    sandbox.faults({"kind": "refuse_events", "event_type": POISON}, {"kind": "throttle", "users": ["person-0003"]})
+    capture(5)
+    export = one_time()
+    work_once(export)
+    many_rejected(export, 40_000)
+    with ThreadPoolExecutor(1) as pool:
+        resending = pool.submit(closing_connections(lambda: resend(export, reason="many")))
+        wait_until(lambda: Rejected.objects.filter(resend_at__isnull=False).exists(), every=0.01)
+        actions.stop_export(export=export, by=ANN, now=now())
+        assert resending.result() > 0
+    assert not Rejected.objects.filter(resend_at__isnull=False).exists()
+    assert Shard.objects.get().resend_at is None
+
+
+def closing_connections(call: Callable[[], int]) -> Callable[[], int]:
+    def run() -> int:
+        try:
+            return call()
+        finally:
+            connection.close()
+
+    return run
 
 
 def test_pressing_twice_queues_once(refused):

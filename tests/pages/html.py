@@ -74,3 +74,53 @@ def element(response: HttpResponse, wanted: str) -> list[str]:
     parser.feed(body(response))
     assert parser.parts, f"There is no element with the id {wanted}."
     return parser.parts
+
+
+class Form(HTMLParser):
+    """A form as the page shows it: what a browser would send when a button of it is pressed."""
+
+    def __init__(self, response: HttpResponse, action_has: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.action, self.fields, self.boxes, self.buttons = "", list[tuple[str, str]](), set[tuple[str, str]](), {}
+        self._wanted, self._inside, self._button = action_has, False, None
+        self.feed(body(response))
+        assert self.action, f"no form leads to {action_has}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form" and self._wanted in given.get("action", ""):
+            self.action, self._inside = given["action"], True
+        elif self._inside and tag == "input":
+            self._add(given, is_checked="checked" in given)
+        elif self._inside and tag == "button":
+            self._button = [(given["name"], given["value"])] if "name" in given else []
+
+    def handle_data(self, data: str) -> None:
+        if self._button is not None and data.strip():
+            self.buttons[data.strip()] = self._button
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = self._inside and tag != "form"
+        self._button = None if tag == "button" else self._button
+
+    def _add(self, given: dict[str, str], *, is_checked: bool) -> None:
+        pair = given["name"], given.get("value", "on")
+        if given.get("type") == "checkbox":
+            self.boxes.add(pair)
+        if given.get("type") != "checkbox" or is_checked:
+            self.fields.append(pair)
+
+    def tick(self, name: str, value: object) -> "Form":
+        pair = (name, str(value))
+        assert pair in self.boxes, f"the form has no box {pair}: {self.boxes}"
+        self.fields.append(pair)
+        return self
+
+    def ticked(self, name: str) -> list[str]:
+        return [value for key, value in self.fields if key == name]
+
+    def press(self, site: Site, button: str) -> HttpResponse:
+        """The page that comes after it."""
+        pairs = [*self.fields, *self.buttons[button]]
+        data = {name: [value for key, value in pairs if key == name] for name, _ in pairs}
+        return site.client.post(self.action, data, follow=True)  # type: ignore[return-value]

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from exports.models import Export, Shard
 from projects.models import Project
-from tests.factories import PASSWORD, ExportFactory, IntegrationFactory, RunFactory
+from tests.factories import PASSWORD, ExportFactory, IntegrationFactory, RejectedFactory, RunFactory
 from tests.pages.scene import paint
 
 EMAIL = "asha.rao@example.com"
@@ -208,6 +208,22 @@ def test_stop_asks_in_a_dialog(signed_in: Page, exports: str, scene: Any) -> Non
     expect(row).to_contain_text("STOPPED")
     signed_in.get_by_role("button", name="Dismiss").click()
     expect(signed_in.get_by_text("Amplitude data export stopped")).to_have_count(0)
+
+
+def test_old_rejected_records_go_once_the_consent_is_ticked(signed_in: Page, exports: str, scene: Any) -> None:
+    long_ago = datetime.now(UTC) - timedelta(days=30)
+    export = ExportFactory(project=scene[0], done=True)
+    run = RunFactory(export=export, done=True, counts={"rejected": 2})
+    for number, reason in enumerate(("silenced", "bad_time")):
+        RejectedFactory(run=run, reason=reason, record_id=number, created_at=long_ago)
+    signed_in.goto(f"{exports}{export.pk}/?tab=rejected")
+    signed_in.get_by_role("link", name="silenced 1").click()
+    signed_in.get_by_role("button", name="Send all of this reason again").click()
+    expect(signed_in.get_by_text("1 record was rejected more than 7 days ago")).to_be_visible()
+    signed_in.get_by_label("Also those older than 7 days").check()
+    signed_in.get_by_role("button", name="Send all of this reason again").click()
+    expect(signed_in.get_by_text("1 record is being sent again")).to_be_visible()
+    assert list(run.rejected_records.filter(resend_at__isnull=False).values_list("reason", flat=True)) == ["silenced"]
 
 
 def test_filters_are_applied_from_the_popover_and_reset(signed_in: Page, exports: str) -> None:

@@ -9,7 +9,7 @@ from exports_portal.common import audit
 from exports_portal.common.audit import Actor
 from projects.models import Project
 from tests.factories import ExportFactory, RejectedFactory, RunFactory
-from tests.pages.html import Site, body, element, text
+from tests.pages.html import Form, Site, body, element, text
 
 
 @pytest.fixture
@@ -163,27 +163,69 @@ def test_a_single_run_shows_what_became_of_its_records(url: str, site: Site, exp
     assert 'aria-label="Accepted 100,000, Rejected 1, Held 0, Skipped 0"' in body(response)
 
 
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+ALL_OF_IT, CHOSEN = "Send all of this reason again", "Send chosen again"
+
+
+def rejected_in(export: Any, *reasons: str, **more: Any) -> list[Any]:
+    run = RunFactory(export=export, done=True, counts={"rejected": len(reasons)})
+    return [
+        RejectedFactory(run=run, reason=reason, record_id=number, **more) for number, reason in enumerate(reasons, 1)
+    ]
+
+
+def queued(records: list[Any]) -> list[bool]:
+    for record in records:
+        record.refresh_from_db()
+    return [record.resend_at is not None for record in records]
+
+
 def test_rejected_records_are_filtered_by_reason_and_sent_again(url: str, site: Site, export: Any) -> None:
-    run = RunFactory(export=export, done=True, counts={"rejected": 3})
-    for number, reason in enumerate(("silenced", "silenced", "bad_time")):
-        RejectedFactory(run=run, reason=reason, record_id=number + 1)
-    shown = site.text(url, {"tab": "rejected", "reason": "silenced"})
-    assert "All silenced 2 bad_time 1" in shown
-    assert "Send all of this reason again" in shown
-    site.post(f"{url}resend/", {"reason": "silenced"})
-    assert "2 records are being sent again" in site.text(url, {"tab": "rejected"})
-    assert run.rejected_records.filter(resend_at__isnull=False).count() == 2
+    records = rejected_in(export, "silenced", "silenced", "bad_time")
+    response = site.get(url, {"tab": "rejected", "reason": "silenced"})
+    assert "All silenced 2 bad_time 1" in text(response)
+    after = Form(response, "resend/").press(site, ALL_OF_IT)
+    assert "2 records are being sent again" in text(after)
+    assert ALL_OF_IT in text(after)
+    assert queued(records) == [True, True, False]
 
 
-def test_a_selection_is_sent_again_and_old_records_ask_for_consent(url: str, site: Site, export: Any) -> None:
-    run = RunFactory(export=export, done=True, counts={"rejected": 1})
-    record = RejectedFactory(run=run, created_at=datetime(2026, 1, 1, tzinfo=UTC))
-    response = site.post(f"{url}resend/", {"id": [record.pk]})
-    assert "consent=asked" in response["Location"]
-    assert "although the partner may count them twice" in site.text(response["Location"])
-    site.post(f"{url}resend/", {"id": [record.pk], "consent": "yes"})
-    record.refresh_from_db()
-    assert record.resend_at is not None
+def test_consent_and_all_of_a_reason_go_together(url: str, site: Site, export: Any) -> None:
+    records = rejected_in(export, "silenced", "silenced", "bad_time", created_at=LONG_AGO)
+    response = site.get(url, {"tab": "rejected", "reason": "silenced"})
+    asked = Form(response, "resend/").press(site, ALL_OF_IT)
+    assert "2 records were rejected more than 7 days ago" in text(asked)
+    assert queued(records) == [False, False, False]
+    Form(asked, "resend/").tick("consent", "yes").press(site, ALL_OF_IT)
+    assert queued(records) == [True, True, False]
+
+
+def test_a_selection_of_old_records_asks_for_consent_and_stays_chosen(url: str, site: Site, export: Any) -> None:
+    records = rejected_in(export, *["silenced"] * 25, created_at=LONG_AGO)
+    form = Form(site.get(url, {"tab": "rejected", "page": "2"}), "resend/")
+    assert ("consent", "yes") not in form.boxes
+    asked = Form(form.tick("id", records[2].pk).press(site, CHOSEN), "resend/")
+    assert asked.ticked("id") == [str(records[2].pk)]
+    asked.tick("consent", "yes").press(site, CHOSEN)
+    assert queued(records) == [place == 2 for place in range(25)]
+
+
+def test_a_disconnected_integration_asks_for_no_consent(url: str, site: Site, export: Any, integration: Any) -> None:
+    records = rejected_in(export, "silenced", created_at=LONG_AGO)
+    form = Form(site.get(url, {"tab": "rejected"}), "resend/").tick("id", records[0].pk)
+    type(integration).objects.update(disconnected_at=LONG_AGO)
+    after = form.press(site, CHOSEN)
+    assert "The integration has been disconnected" in text(after)
+    assert ("consent", "yes") not in Form(after, "resend/").boxes
+
+
+@pytest.mark.parametrize("reason", ["\0", "silenced\0"])
+def test_a_nul_in_a_reason_is_left_out(url: str, site: Site, export: Any, reason: str) -> None:
+    (record,) = rejected_in(export, "silenced")
+    assert "silenced" in site.text(url, {"tab": "rejected", "reason": reason})
+    assert str(record.pk) in site.get(f"{url}rejected.csv", {"reason": reason}).getvalue().decode()
+    answer = site.post(f"{url}resend/", {"reason": reason, "id": [record.pk]})
+    assert (answer.status_code, queued([record])) == (302, [True])
 
 
 def test_choosing_nothing_is_said(url: str, site: Site, export: Any) -> None:
