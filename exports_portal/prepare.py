@@ -15,6 +15,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from environs.exceptions import EnvValidationError
 
+from exports_portal.runtime import one_sided_urls
+
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exports_portal.settings")
@@ -23,6 +25,8 @@ def main() -> None:
     except EnvValidationError as error:
         sys.exit(f"{error} Mend it, or unset it.")
     call_command("check")
+    if warning := one_sided_urls():  # make run, whose demo has a sandbox, says it by itself
+        sys.stderr.write(f"Warning: {warning}\n")
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         call_command("migrate", verbosity=1, interactive=False)

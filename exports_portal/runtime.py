@@ -163,6 +163,27 @@ def amplitude_url(name: str, url: str) -> str:
     return url.rstrip("/")
 
 
+AMPLITUDE_URLS = {"Standard": "AMPLITUDE_STANDARD_URL", "Europe": "AMPLITUDE_EU_URL"}
+
+
+def regions_without_url() -> list[str]:
+    """The data regions whose AMPLITUDE_*_URL is not given."""
+    return [region for region, name in AMPLITUDE_URLS.items() if not os.environ.get(name)]
+
+
+def one_sided_urls() -> str:
+    """What to tell somebody who gave an address for one region only; empty when nothing is to be told."""
+    missing = regions_without_url()
+    if len(missing) != 1:
+        return ""
+    (region,) = missing
+    (given,) = set(AMPLITUDE_URLS.values()) - {AMPLITUDE_URLS[region]}
+    return (
+        f"{given} is set, {AMPLITUDE_URLS[region]} is not: integrations of the region {region} speak to Amplitude "
+        "itself, and so does Test connection when it asks the other region. Set both to keep everything away from it."
+    )
+
+
 def encryption_keys(given: list[str]) -> list[str]:
     """PORTAL_ENCRYPTION_KEYS, else this folder's own key; SystemExit when one is no key. Never tells a key."""
     try:

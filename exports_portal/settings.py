@@ -174,11 +174,14 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("PORTAL_EMAIL_FROM", "portal@localho
 
 AMPLITUDE_STANDARD_URL = runtime.amplitude_url("AMPLITUDE_STANDARD_URL", env.str("AMPLITUDE_STANDARD_URL", ""))
 AMPLITUDE_EU_URL = runtime.amplitude_url("AMPLITUDE_EU_URL", env.str("AMPLITUDE_EU_URL", ""))
-# The supervisor's sandbox, unless an address is given: then nothing may go anywhere else by accident.
-PORTAL_SANDBOX = not (AMPLITUDE_STANDARD_URL or AMPLITUDE_EU_URL) and "sandbox_eu_url" in runtime.addresses()
-if PORTAL_SANDBOX:
+# In the demo the supervisor's sandbox stands in for each address that is not given: by accident nothing goes out.
+PORTAL_SANDBOX: list[str] = []  # the regions that it stands in for
+if "sandbox_standard_url" in runtime.addresses() and not AMPLITUDE_STANDARD_URL:
     AMPLITUDE_STANDARD_URL = runtime.addresses()["sandbox_standard_url"]
+    PORTAL_SANDBOX.append("Standard")
+if "sandbox_eu_url" in runtime.addresses() and not AMPLITUDE_EU_URL:
     AMPLITUDE_EU_URL = runtime.addresses()["sandbox_eu_url"]
+    PORTAL_SANDBOX.append("Europe")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["projects.api_auth.BearerAuthentication"],

@@ -115,8 +115,12 @@ class Supervisor:
         return server.url
 
     def _start_sandbox(self) -> None:
-        given = os.environ.get("AMPLITUDE_STANDARD_URL") or os.environ.get("AMPLITUDE_EU_URL")
-        if not runtime.is_demo() or given:
+        """In the demo, unless both regions have an address of their own."""
+        if not runtime.is_demo():
+            if warning := runtime.one_sided_urls():
+                say(f"Warning: {warning}")
+            return
+        if not runtime.regions_without_url():
             return
         standard, europe = free_port(), free_port()
         self.addresses["sandbox_standard_url"] = f"http://127.0.0.1:{standard}"
@@ -193,8 +197,9 @@ class Supervisor:
         password = self.prepared["password"] or "that you have chosen"
         say(f"Sign in with {self.prepared['email']} and the password {password}")
         if "sandbox_eu_url" in self.addresses:
-            urls = f"{self.addresses['sandbox_eu_url']} (Europe), {self.addresses['sandbox_standard_url']} (Standard)"
-            say(f"Exports go to the Amplitude sandbox: {urls}")
+            addresses = {"Europe": "sandbox_eu_url", "Standard": "sandbox_standard_url"}
+            urls = [f"{self.addresses[addresses[region]]} ({region})" for region in runtime.regions_without_url()]
+            say(f"Exports go to the Amplitude sandbox: {', '.join(urls)}")
         say(f"The data is in {self.folder}. Press Ctrl-C to end everything.")
         say("")
 

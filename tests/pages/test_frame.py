@@ -138,8 +138,13 @@ def test_the_frame_shows_projects_zone_and_sections(site: Site, project: Project
 
 
 def test_the_sandbox_is_named_on_every_page(site: Site, project: Project, settings: Any) -> None:
-    settings.PORTAL_SANDBOX = True
-    assert "Amplitude sandbox" in site.text(f"/{project.account_id}/events/")
+    settings.PORTAL_SANDBOX = ["Standard", "Europe"]
+    assert "Amplitude sandbox Exports go to a sandbox" in site.text(f"/{project.account_id}/events/")
+
+
+def test_a_sandbox_for_one_region_only_is_named_so(site: Site, project: Project, settings: Any) -> None:
+    settings.PORTAL_SANDBOX = ["Standard"]
+    assert "Exports of the region Standard go to a sandbox" in site.text(f"/{project.account_id}/events/")
 
 
 def test_changing_the_password_is_said(site: Site) -> None:

@@ -24,14 +24,14 @@ INTEGRATIONS = (
 
 
 class Command(BaseCommand):
-    help = "Adds demo integrations and exports to the demo project, once. They go to the sandbox only."
+    help = "Adds demo integrations and exports to the demo project, once. Only where both regions are the sandbox."
 
     def add_arguments(self, parser: Any) -> None:
         parser.add_argument("--project", required=True, help="account id of the demo project")
 
     def handle(self, *args: Any, **options: Any) -> None:
         project = Project.objects.get(account_id=options["project"])
-        if not settings.PORTAL_SANDBOX or project.integrations.exists():
+        if len(settings.PORTAL_SANDBOX) < 2 or project.integrations.exists():
             return
         now = datetime.now(UTC)
         growth, campaigns = (
