@@ -15,9 +15,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from exports import actions, again, rejected
+from exports import actions, again, rejected, skipped
 from exports.filters import ExportFilter
-from exports.models import Export, Rejected, Run
+from exports.models import Export, Rejected, Run, Skipped
 from exports.preview import of_export, preview
 from exports.serializers import (
     ExportInput,
@@ -28,6 +28,7 @@ from exports.serializers import (
     ResendAnswer,
     ResendInput,
     RunSerializer,
+    SkippedSerializer,
 )
 from exports.spec import spec_of
 from exports_portal.common.api import ProjectView
@@ -176,6 +177,14 @@ class RunViewSet(ProjectView, GenericViewSet):
         reasons = list(map(rejected.clean_reason, request.query_params.getlist("reason")))
         rows = Rejected.objects.filter(run=run).order_by("id")
         return self.listed(rows.filter(reason__in=reasons) if reasons else rows, RejectedSerializer)
+
+    @extend_schema(responses=SkippedSerializer(many=True))
+    @action(detail=True, methods=["get"])
+    def skipped(self, request: Request, pk: int) -> Response:
+        """The records of a run that could not be sent at all, and why; the first 1,000, in the order of reading."""
+        run = get_object_or_404(self.get_queryset().select_related("export"), pk=pk)
+        rows = Skipped.objects.filter(run=run).select_related("run").order_by("id")
+        return self.listed(rows, SkippedSerializer, shown=lambda page: skipped.lines(page, export=run.export))
 
     @extend_schema(request=ResendInput, responses=ResendAnswer)
     @action(detail=True, methods=["post"], url_path="rejected/resend", url_name="rejected-resend")

@@ -9,14 +9,15 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Q
 from django.http import QueryDict
 
+from exports import skipped
 from exports.models import Export, Frequency, Rejected, Run, Skipped, Status
 from exports.presenting import Chart, ExportLine, RunLine
-from exports.preview import SKIP_REASONS, PreviewRecord, sample
+from exports.preview import PreviewRecord, sample
 from exports.rejected import clean_reason, ids_in, reasons
 from exports_portal.common import words
 from exports_portal.common.models import AuditEntry
 
-TABS = ("runs", "rejected", "settings", "history")
+TABS = ("runs", "rejected", "skipped", "settings", "history")
 PER_PAGE = 20
 CHANGES_SHOWN = 100
 ACTS = {
@@ -65,6 +66,26 @@ class Detail:
         if self.export.status != Status.STOPPED:
             return None
         return Export.objects.filter(continues=self.export).select_related("integration").first()
+
+    @property
+    def unconfirmed_hint(self) -> str:
+        """What unconfirmed records are, and what becomes of them; empty when there are none."""
+        if not self.export.unconfirmed:
+            return ""
+        partner = self.export.integration.adapter.label
+        what = f"Unconfirmed: {partner} may have taken these records, but its answer was lost. "
+        if self.export.is_active:
+            return f"{what}They are sent again under the same ids, so {partner} counts them once; then this goes to 0."
+        verb = "Duplicate" if self.is_single else "Continue from where it stopped"
+        return (
+            f"{what}The export was stopped before they could be sent again. {verb} sends them again under the same "
+            f"ids: within 7 days {partner} counts them once."
+        )
+
+    @property
+    def in_flight_hint(self) -> str:
+        partner = self.export.integration.adapter.label
+        return f"They are in the requests that are out now, and count as soon as {partner} answers, usually in seconds."
 
     @property
     def accounted(self) -> bool:
@@ -131,11 +152,14 @@ class Detail:
         for counted in self.export.runs.values_list("shards__skip_reasons", flat=True):
             for reason, count in (counted or {}).items():
                 totals[reason] = totals.get(reason, 0) + count
-        return [(SKIP_REASONS.get(reason, reason), count) for reason, count in sorted(totals.items())]
+        return [(skipped.reason_in_words(reason), count) for reason, count in sorted(totals.items())]
 
     @cached_property
-    def skipped(self) -> Any:
-        return Skipped.objects.filter(run__export=self.export).order_by("id")[:PER_PAGE]
+    def skipped(self) -> "Page[Any]":
+        rows: Any = Skipped.objects.filter(run__export=self.export).select_related("run").order_by("-run", "id")
+        page = Paginator(rows, PER_PAGE).get_page(self._query.get("page"))
+        page.object_list = skipped.lines(list(page.object_list), export=self.export)
+        return page
 
     @cached_property
     def settings(self) -> list[tuple[str, str]]:

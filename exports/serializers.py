@@ -196,6 +196,17 @@ class RejectedSerializer(serializers.ModelSerializer):
             return record.payload
 
 
+class SkippedSerializer(serializers.Serializer):
+    """A record that could not be sent at all. The first 1,000 of a run are listed."""
+
+    id = serializers.IntegerField()
+    reason = serializers.CharField()
+    message = serializers.CharField()
+    event = serializers.CharField(allow_null=True, help_text="null when the log has it no more")
+    time = serializers.DateTimeField(allow_null=True)
+    person = serializers.CharField(allow_null=True, help_text="the identity, else the CleverTap ID")
+
+
 class PreviewRecordSerializer(serializers.Serializer):
     event_name = serializers.CharField()
     time = serializers.DateTimeField()

@@ -1,6 +1,6 @@
 """What all views of the REST API share: the project of the token, strict input, and how refusals are answered."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -101,13 +101,22 @@ class ProjectView(GenericAPIView):
         body.is_valid(raise_exception=True)
         return body.validated_data
 
-    def listed(self, queryset: Any, serializer: type[serializers.BaseSerializer]) -> Response:
-        """One page of a queryset. An unknown query parameter is an error: a mistyped filter must not list all."""
+    def listed(
+        self,
+        queryset: Any,
+        serializer: type[serializers.BaseSerializer],
+        *,
+        shown: Callable[[list[Any]], list[Any]] = list,
+    ) -> Response:
+        """One page of a queryset, its rows as `shown` makes them.
+
+        An unknown query parameter is an error: a mistyped filter must not list all.
+        """
         unknown = set(self.request.query_params) - {"page", "page_size", *self.parameters}
         if unknown:
             raise ValidationError({name: [UNKNOWN_PARAMETER] for name in sorted(unknown)})
         page = self.paginate_queryset(queryset)
-        return self.get_paginated_response(serializer(page, many=True).data)
+        return self.get_paginated_response(serializer(shown(page), many=True).data)
 
 
 @csrf_exempt

@@ -1,4 +1,4 @@
-"""REST: rejected records are listed, downloaded and sent again; exports are duplicated and continued."""
+"""REST: rejected records are listed, downloaded and sent again, skipped ones listed; exports go once more."""
 
 from datetime import timedelta
 
@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from exports.models import Rejected, Shard
-from tests.factories import ExportFactory, RunFactory
+from tests.factories import EventFactory, ExportFactory, RunFactory, SkippedFactory
 
 
 @pytest.fixture
@@ -63,10 +63,22 @@ def test_the_file_has_every_record_and_no_formula(api, run):
     assert ",'=1+1," in lines[1]
 
 
+def test_skipped_records_are_listed_with_what_the_log_knows(api, run, project):
+    event = EventFactory(project=project)
+    SkippedFactory(run=run, record_id=event.pk)
+    SkippedFactory(run=run, record_id=event.pk + 1)
+    answer = api.get(url(run, "skipped/")).json()
+    assert answer["count"] == 2
+    known, gone = answer["results"]
+    assert (known["reason"], known["event"], known["person"]) == ("no_identifier", event.name.name, event.identity)
+    assert (known["message"], gone["event"], gone["time"]) == (gone["message"], None, None)
+
+
 def test_other_projects_runs_are_not_found(api):
     other = RunFactory(done=True)
     assert api.post(url(other, "rejected/resend/"), {"reason": "x"}).status_code == 404
     assert api.get(url(other, "rejected.csv/")).status_code == 404
+    assert api.get(url(other, "skipped/")).status_code == 404
 
 
 def test_an_export_is_duplicated_and_a_stopped_one_continued(api, project, db):

@@ -53,6 +53,7 @@ def paint(email: str) -> tuple[Project, dict[str, str]]:
         "export-stop": f"{exports}{running.pk}/stop/",
         "export-view": f"{exports}{running.pk}/",
         "export-rejected": f"{exports}{running.pk}/?tab=rejected",
+        "export-skipped": f"{exports}{running.pk}/?tab=skipped",
         "export-settings": f"{exports}{running.pk}/?tab=settings",
         "events": "/events/",
         "profiles": "/profiles/",

@@ -8,7 +8,7 @@ import pytest
 from exports_portal.common import audit
 from exports_portal.common.audit import Actor
 from projects.models import Project
-from tests.factories import ExportFactory, RejectedFactory, RunFactory
+from tests.factories import EventFactory, ExportFactory, RejectedFactory, RunFactory, SkippedFactory
 from tests.pages.html import Form, Site, body, element, text
 
 
@@ -51,13 +51,51 @@ def test_runs_tell_what_happened_in_words(url: str, site: Site, export: Any) -> 
 
 
 def test_rejected_records_tell_why_and_what_to_do(url: str, site: Site, export: Any) -> None:
-    run = RunFactory(export=export, done=True, counts={"rejected": 1, "skipped": 3})
-    RejectedFactory(run=run)
-    run.shards.update(skip_reasons={"no_identifier": 3})
+    RejectedFactory(run=RunFactory(export=export, done=True, counts={"rejected": 1}))
     shown = site.text(url, {"tab": "rejected"})
     assert "The user_id has fewer than 5 characters." in shown
     assert "Send a longer identity." in shown
+
+
+def test_skipped_records_tell_why_which_and_whose(url: str, site: Site, project: Project, export: Any) -> None:
+    run = RunFactory(export=export, done=True, counts={"skipped": 3})
+    run.shards.update(skip_reasons={"no_identifier": 3})
+    event = EventFactory(project=project, occurred_at=datetime(2026, 10, 2, 6, 30, tzinfo=UTC))
+    SkippedFactory(run=run, record_id=event.pk)
+    SkippedFactory(run=run, record_id=event.pk + 1)
+    response = site.get(url, {"tab": "skipped"})
+    shown = text(response)
+    assert "Skipped records · 3" in shown
     assert "3 The record has no identifier that can be sent." in shown
+    assert f"{event.name.name} 2 Oct 2026, 12:00 {event.identity} 1" in shown
+    assert f"/profiles/{event.person_id}/" in body(response)
+    assert "no longer in the log" in shown
+
+
+def test_the_list_of_skipped_records_asks_the_log_once(
+    url: str, site: Site, project: Project, export: Any, django_assert_max_num_queries: Any
+) -> None:
+    run = RunFactory(export=export, done=True, counts={"skipped": 20})
+    for _ in range(20):
+        SkippedFactory(run=run, record_id=EventFactory(project=project).pk)
+    with django_assert_max_num_queries(22):
+        site.get(url, {"tab": "skipped"})
+
+
+def test_unconfirmed_records_are_explained_with_what_resolves_them(url: str, site: Site, export: Any) -> None:
+    RunFactory(export=export, running=True, counts={"delivered": 10, "unconfirmed": 7})
+    shown = site.text(url)
+    assert "7 unconfirmed" in shown
+    assert "Amplitude may have taken these records, but its answer was lost. They are sent again" in shown
+    type(export).objects.update(status="STOPPED")
+    assert "Continue from where it stopped sends them again under the same ids" in site.text(url)
+
+
+def test_records_on_their_way_are_explained(url: str, site: Site, export: Any) -> None:
+    RunFactory(export=export, running=True, counts={"delivered": 10, "in_flight": 7})
+    response = site.get(url)
+    assert 'title="They are in the requests that are out now' in body(response)
+    assert "Unconfirmed" not in text(response)
 
 
 def test_settings_never_show_the_key(url: str, site: Site, integration: Any) -> None:

@@ -1,0 +1,42 @@
+"""Skipped records: those that could not be sent at all, with what the event log knows of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from events import store
+from exports.models import Export, ExportType, Skipped
+from exports.preview import SKIP_REASONS
+
+
+@dataclass(frozen=True)
+class SkippedLine:
+    """One skipped record. event, time and person are None when the log has it no more."""
+
+    id: int
+    run: int
+    reason: str
+    message: str
+    event: str | None = None
+    time: datetime | None = None
+    person: str | None = None
+    person_id: int | None = None
+
+
+def lines(rows: Sequence[Skipped], *, export: Export) -> list[SkippedLine]:
+    """The rows, each with its `run`, as people see them; the log is asked once."""
+    found: dict[int, store.EventRow] = {}
+    if export.type == ExportType.EVENTS:
+        found = store.read_by_ids(export.project_id, [row.record_id for row in rows])
+    return [_line(row, found.get(row.record_id)) for row in rows]
+
+
+def reason_in_words(reason: str) -> str:
+    return SKIP_REASONS.get(reason, reason)
+
+
+def _line(row: Skipped, event: store.EventRow | None) -> SkippedLine:
+    what = (row.pk, row.run.sequence, row.reason, reason_in_words(row.reason))
+    if event is None:
+        return SkippedLine(*what)
+    return SkippedLine(*what, event.name, event.occurred_at, event.identity or event.clevertap_id, event.person_id)
