@@ -37,9 +37,7 @@ BLOCKED_IDS = frozenset(
         "-1",
     }
 )
-IDENTIFY = "$identify"
-GROUP_IDENTIFY = "$groupidentify"
-OPERATIONS = frozenset({IDENTIFY, GROUP_IDENTIFY})
+OPERATIONS = frozenset({"$identify", "$groupidentify"})
 RESERVED_NAMES = frozenset(
     f"[Amplitude] {name}"
     for name in (
@@ -56,36 +54,6 @@ RESERVED_NAMES = frozenset(
 # years ahead instead of refusing them. So nonsense (seconds sent as milliseconds, broken clocks) is caught here.
 EARLIEST_MS = 946_684_800_000  # 2000-01-01T00:00:00Z
 FUTURE_MS = 24 * 60 * 60 * 1_000
-
-_WHOLE = (int,)
-_NUMBER = (int, float)
-_TEXT = (str,)
-_OBJECT = (dict,)
-_TEXT_FIELDS = """
-    app_version platform os_name os_version device_brand device_manufacturer device_model carrier country region city
-    dma language productId revenueType currency ip idfa idfv adid android_id android_app_set_id user_agent partner_id
-"""
-# Exact types: True is an int to isinstance, but not to Amplitude.
-FIELD_TYPES: Mapping[str, tuple[type, ...]] = {
-    "user_id": _TEXT,
-    "device_id": _TEXT,
-    "event_type": _TEXT,
-    "insert_id": _TEXT,
-    "time": _WHOLE,
-    "event_id": _WHOLE,
-    "session_id": _WHOLE,
-    "quantity": _WHOLE,
-    "price": _NUMBER,
-    "revenue": _NUMBER,
-    "location_lat": _NUMBER,
-    "location_lng": _NUMBER,
-    "event_properties": _OBJECT,
-    "user_properties": _OBJECT,
-    "groups": _OBJECT,
-    "group_properties": _OBJECT,
-    "$skip_user_properties_sync": (bool,),
-    **dict.fromkeys(_TEXT_FIELDS.split(), _TEXT),
-}
 
 
 class Cleaned(NamedTuple):
@@ -153,70 +121,6 @@ def _date(time_ms: int) -> str:
         return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%d %b %Y %H:%M} UTC"
     except (OverflowError, ValueError, OSError):
         return f"{time_ms} ms since 1970"
-
-
-def check_event(event: Mapping[str, Any], *, now_ms: int, min_id_length: int = MIN_ID_LENGTH) -> Problem | None:
-    """The first rule that `event` breaks, or None. Values of properties are looked at by `clean_value`."""
-    return (
-        _check_types(event)
-        or _check_name(event)
-        or _check_ids(event, min_length=min_id_length)
-        or _check_optional_time(event, now_ms=now_ms)
-        or _check_operations(event)
-    )
-
-
-def _check_types(event: Mapping[str, Any]) -> Problem | None:
-    for key, value in event.items():
-        allowed = FIELD_TYPES.get(key)
-        if allowed is not None and value is not None and type(value) not in allowed:
-            wanted = " or ".join(kind.__name__ for kind in allowed)
-            return Problem(
-                "bad_type",
-                key,
-                f"{key} must be of the type {wanted}, not {type(value).__name__}.",
-                f"Send {key} as {wanted}.",
-            )
-    return None
-
-
-def _check_name(event: Mapping[str, Any]) -> Problem | None:
-    name = event.get("event_type") or ""
-    return None if name in OPERATIONS else check_event_type(name)
-
-
-def _check_ids(event: Mapping[str, Any], *, min_length: int) -> Problem | None:
-    ids = {field: value for field in ("user_id", "device_id") if (value := event.get(field)) is not None}
-    if not ids:
-        return Problem(
-            "missing_id",
-            "user_id",
-            "The event has neither a user_id nor a device_id.",
-            "Send an identity with each event, or map the device id.",
-        )
-    problems = (check_id(value, field=field, min_length=min_length) for field, value in ids.items())
-    return next((problem for problem in problems if problem), None)
-
-
-def _check_optional_time(event: Mapping[str, Any], *, now_ms: int) -> Problem | None:
-    time_ms = event.get("time")
-    return None if time_ms is None else check_time(time_ms, now_ms=now_ms)
-
-
-def _check_operations(event: Mapping[str, Any]) -> Problem | None:
-    """Operations ($set …) belong to $identify, and may not stand beside bare keys (Amplitude, Identify)."""
-    properties = event.get("user_properties")
-    if not properties or event.get("event_type") != IDENTIFY:
-        return None
-    operations = sum(key.startswith("$") for key in properties)
-    if operations in (0, len(properties)):
-        return None
-    return Problem(
-        "mixed_operations",
-        "user_properties",
-        "The profile mixes plain properties with operations such as $set; Amplitude refuses such a mix.",
-        "Send every property inside an operation.",
-    )
 
 
 def clean_value(value: Any, *, field: str = "event_properties") -> Cleaned:

@@ -116,7 +116,7 @@ class ProjectView(GenericAPIView):
         if unknown:
             raise ValidationError({name: [UNKNOWN_PARAMETER] for name in sorted(unknown)})
         page = self.paginate_queryset(queryset)
-        return self.get_paginated_response(serializer(shown(page), many=True).data)
+        return self.get_paginated_response(serializer(shown(page or []), many=True).data)
 
 
 @csrf_exempt
