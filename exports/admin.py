@@ -11,13 +11,12 @@ from django.utils.safestring import SafeString
 
 from exports import actions
 from exports.models import Export, Held, Rejected, Run, Shard, Skipped
-from exports.models.export import COUNTS
+from exports.models.export import COUNTS, TALLIES
+from exports.spec import WRITABLE
 from exports_portal.common.admin import BigTableAdmin, ReadOnlyAdmin, link, list_link, pretty
 from exports_portal.common.audit import actor_of
 from exports_portal.common.errors import Refused
 from projects.models import User
-
-TALLIES = (*COUNTS, "in_flight", "unconfirmed")
 
 
 def _count(name: str) -> Any:
@@ -49,18 +48,7 @@ class ExportAdmin(ReadOnlyAdmin):
     readonly_fields = (
         "project_link",
         "integration_link",
-        "name",
-        "type",
-        "events",
-        "selected_events",
-        "identifier_priority",
-        "excluded_properties",
-        "hyphenate_names",
-        "frequency",
-        "date_from",
-        "date_to",
-        "every_hours",
-        "start_date",
+        *WRITABLE,
         "status",
         "stop_reason",
         "stopped_by",

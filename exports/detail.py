@@ -11,6 +11,7 @@ from django.http import QueryDict
 
 from exports import skipped
 from exports.models import Export, Frequency, Rejected, Run, Skipped, Status
+from exports.models.export import is_accounted_for
 from exports.presenting import Chart, ExportLine, RunLine
 from exports.preview import PreviewRecord, sample
 from exports.rejected import clean_reason, ids_in, reasons
@@ -89,8 +90,7 @@ class Detail:
 
     @property
     def accounted(self) -> bool:
-        export = self.export
-        return export.read == export.delivered + export.rejected + export.held + export.skipped
+        return is_accounted_for(self.export)
 
     @cached_property
     def runs(self) -> "Page[Any]":

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from events.catalogue import ENGAGEMENT_EVENTS
 from exports.models import EventChoice, Export, ExportType, Frequency, Run, Status
+from exports.models.export import is_accounted_for
 from exports_portal.common import words
 
 
@@ -64,9 +65,7 @@ class RunLine:
 
     @property
     def accounted(self) -> bool:
-        """read = delivered + rejected + held + skipped; the database holds it for every shard."""
-        run = self.run
-        return run.read == run.delivered + run.rejected + run.held + run.skipped
+        return is_accounted_for(self.run)
 
     @property
     def attempts(self) -> int:

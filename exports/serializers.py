@@ -6,11 +6,9 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from exports.models import EventChoice, Export, ExportType, Frequency, Rejected, Run
-from exports.models.export import COUNTS
-from exports.spec import IDENTIFIERS, ExportSpec
+from exports.models.export import TALLIES, is_accounted_for
+from exports.spec import IDENTIFIERS, WRITABLE, ExportSpec
 from exports_portal.common.api import StrictSerializer, Word
-
-TALLIES = (*COUNTS, "in_flight", "unconfirmed")
 
 
 def tally(**extra: Any) -> serializers.IntegerField:
@@ -40,18 +38,7 @@ class ExportSerializer(serializers.ModelSerializer):
             "partner",
             "nickname",
             "format",
-            "name",
-            "type",
-            "events",
-            "selected_events",
-            "identifier_priority",
-            "excluded_properties",
-            "hyphenate_names",
-            "frequency",
-            "date_from",
-            "date_to",
-            "every_hours",
-            "start_date",
+            *WRITABLE,
             "status",
             "stop_reason",
             *TALLIES,
@@ -145,7 +132,7 @@ class RunSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
     def get_accounted(self, run: Any) -> bool:
-        return run.read == run.delivered + run.rejected + run.held + run.skipped
+        return is_accounted_for(run)
 
     def get_attempts(self, run: Any) -> int:
         return 1 + run.takeovers if run.started_at else 0

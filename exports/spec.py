@@ -4,7 +4,7 @@ The web form and the REST API both fill an ExportSpec; the rules stand here once
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 
 from events import catalogue
@@ -37,6 +37,9 @@ class ExportSpec:
     date_to: date | None = None
     every_hours: int | None = None
     start_date: date | None = None
+
+
+WRITABLE = tuple(field.name for field in fields(ExportSpec) if field.name != "integration_id")
 
 
 class _Errors(dict[str, list[str]]):

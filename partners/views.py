@@ -1,5 +1,7 @@
 """Settings > Partners > Partner List, and the panel Integrate."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -46,13 +48,8 @@ def integration_new(request: ProjectRequest, project: Project, partner: str) -> 
     """The panel Integrate <Partner>: test the connection, or integrate."""
     adapter = _adapter(partner)
     form = IntegrationForm(request.POST or None, adapter=adapter)
-    report = None
-    if "test" in request.POST:
-        report = _test(request, form, integration=None)
-    elif request.method == "POST" and accepts(form, lambda: _create(request, project, form)):
-        messages.success(request, f"{adapter.label} has been integrated as “{form.cleaned_data['nickname'].strip()}”")
-        return go_to(request, _list_url(project))
-    return _panel(request, project, form, report, integration=None)
+    said = f"{adapter.label} has been integrated as “%s”"
+    return _test_or_save(request, project, form, partial(_create, request, project, form), said, integration=None)
 
 
 @project_page(*EDITORS)
@@ -60,13 +57,8 @@ def integration_edit(request: ProjectRequest, project: Project, pk: int) -> Http
     """The same panel for an integration that exists."""
     integration = get_object_or_404(project.integrations.connected(), pk=pk)
     form = IntegrationForm(request.POST or None, adapter=integration.adapter, integration=integration)
-    report = None
-    if "test" in request.POST:
-        report = _test(request, form, integration=integration)
-    elif request.method == "POST" and accepts(form, lambda: _edit(request, integration, form)):
-        messages.success(request, f"“{form.cleaned_data['nickname'].strip()}” has been updated")
-        return go_to(request, _list_url(project))
-    return _panel(request, project, form, report, integration=integration)
+    save = partial(_edit, request, integration, form)
+    return _test_or_save(request, project, form, save, "“%s” has been updated", integration=integration)
 
 
 @project_page(*EDITORS)
@@ -95,6 +87,25 @@ def integration_disconnect(request: ProjectRequest, project: Project, pk: int) -
     return render_for(
         request, context, page="partners/confirm_page.html", part="components/confirm.html", status=status
     )
+
+
+def _test_or_save(
+    request: ProjectRequest,
+    project: Project,
+    form: IntegrationForm,
+    save: Callable[[], Any],
+    said: str,
+    *,
+    integration: Integration | None,
+) -> HttpResponse:
+    """What the panel's two buttons do; the panel again unless it was saved."""
+    report = None
+    if "test" in request.POST:
+        report = _test(request, form, integration=integration)
+    elif request.method == "POST" and accepts(form, save):
+        messages.success(request, said % form.cleaned_data["nickname"].strip())
+        return go_to(request, _list_url(project))
+    return _panel(request, project, form, report, integration=integration)
 
 
 def _panel(

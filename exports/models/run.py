@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import F, Q, Sum
 
-from exports.models.export import ACTIVE, COUNTS, Export, Status
+from exports.models.export import ACTIVE, COUNTS, OUT, Export, Status
 from partners.models import Integration
 
 
@@ -21,7 +21,7 @@ class RunQuerySet(models.QuerySet["Run"]):
     def with_counts(self) -> "RunQuerySet":
         """Adds the sums over the shards: the five counts, in_flight, unconfirmed, takeovers and altered."""
         sums = {name: Sum(f"shards__{name}") for name in (*COUNTS, "takeovers", "altered")}
-        both = {name: Sum(F(f"shards__{name}") + F(f"shards__{name}_again")) for name in ("in_flight", "unconfirmed")}
+        both = {name: Sum(F(f"shards__{name}") + F(f"shards__{name}_again")) for name in OUT}
         return self.annotate(**sums, **both)
 
 
