@@ -13,10 +13,10 @@ import pytest
 
 from events.models import Person
 from exports.models import Export, Held, Rejected, Shard, Status
-from partners.actions import due_probes
+from partners.actions import due_probes, edit_integration
 from partners.models import Integration
 from partners.tasks import probe
-from tests.exports.conftest import deliver, now, skip_waits, unique, work_once
+from tests.exports.conftest import ANN, deliver, now, skip_waits, unique, work_once
 
 POISON = "Poison"
 
@@ -55,6 +55,7 @@ def test_400_with_indexes_rejects_these_and_resends_the_rest_at_once(capture, on
     assert counts(deliver(one_time())) == (Status.DONE, 40, 4, 0)
     assert requests(sandbox) == 2
     assert {row.field for row in Rejected.objects.all()} == {"time"}
+    assert all(f'"{POISON}"' in row.payload and row.message for row in Rejected.objects.all())
 
 
 @pytest.mark.parametrize(("good", "bad"), [(133, 67), (30, 1), (0, 20)])
@@ -75,7 +76,9 @@ def test_400_with_a_page_instead_of_json_is_bisected_to_the_culprit(capture, one
     assert requests(sandbox) <= 16
 
 
-def test_400_invalid_key_rejects_nothing_and_never_shows_the_key(capture, one_time, sandbox, integration):
+def test_400_invalid_key_rejects_nothing_never_shows_the_key_and_is_over_once_mended(
+    capture, one_time, sandbox, integration
+):
     capture(10)
     sandbox.faults({"kind": "invalid_key"})
     export = one_time()
@@ -84,7 +87,13 @@ def test_400_invalid_key_rejects_nothing_and_never_shows_the_key(capture, one_ti
     fault = Integration.objects.get().setup_fault
     assert "did not accept the API key" in fault
     assert integration.secrets["api_key"] not in fault
+    work_once(export)
     assert requests(sandbox) == 1
+    sandbox.clear_faults()
+    edit_integration(integration=integration, nickname="Growth", values={}, by=ANN, now=now())
+    skip_waits(export)
+    done = deliver(export)
+    assert (*counts(done), done.needs_attention) == (Status.DONE, 10, 0, 0, False)
 
 
 def test_400_silenced_events_are_rejected_to_be_sent_again_later(capture, one_time, sandbox):
@@ -110,13 +119,15 @@ def test_403_on_seven_neighbours_is_poison_and_no_wall(capture, one_time, sandbo
     assert not Integration.objects.get().setup_fault
 
 
-def test_403_on_every_event_but_not_on_an_empty_list_is_a_wall_that_rejects_nothing(capture, one_time, sandbox):
+@pytest.mark.parametrize("contains", ["event_type", "api_key"], ids=["not on an empty list", "on an empty list, too"])
+def test_403_on_every_event_is_a_wall_that_rejects_nothing(capture, one_time, sandbox, contains):
     capture(40)
-    sandbox.faults({"kind": "forbidden", "contains": "event_type"})
+    sandbox.faults({"kind": "forbidden", "contains": contains})
     export = one_time()
     work_once(export)
     assert counts(export) == (Status.RUNNING, 0, 0, 0)
     assert Integration.objects.get().setup_fault
+    assert Export.objects.get().needs_attention
     assert not Rejected.objects.exists()
 
 
@@ -154,14 +165,18 @@ def test_413_for_a_single_event_rejects_it_with_its_cure(capture, one_time, sand
     assert "too large" in Rejected.objects.get().message
 
 
-def test_429_with_named_ids_holds_only_those(capture, one_time, sandbox):
+def test_429_with_named_ids_holds_only_those_and_keeps_their_order(capture, one_time, sandbox):
     capture(40, people=4)
     sandbox.faults({"kind": "throttle", "users": ["person-0001"], "count": 1})
     export = one_time()
     work_once(export)
     assert counts(export) == (Status.RUNNING, 30, 0, 10)
+    assert Held.objects.count() == 10
+    assert not export.runs.get().reading
     skip_waits(export)
     assert counts(deliver(export)) == (Status.DONE, 40, 0, 0)
+    times = [event["time"] for event in unique(sandbox) if event["user_id"] == "person-0001"]
+    assert (times, len(times)) == (sorted(times), 10)
 
 
 def test_429_without_ids_leaves_the_whole_integration_alone(capture, one_time, sandbox):
