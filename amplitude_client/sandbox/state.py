@@ -13,6 +13,7 @@ import orjson
 
 DEDUP_SECONDS = 7 * 86_400.0
 _LOGGED_REQUESTS = 50_000
+_FILE_BYTES = 50_000_000  # then another file begins, and the one before the last is forgotten
 
 
 def project_of(api_key: str) -> str:
@@ -72,18 +73,26 @@ class LoggedRequest:
 
 class State:
     """forget: keep counts and hashes only. data: a file to which accepted events are written and from which they
-    are read again on start. clock: seconds since 1970, for the 7 days."""
+    are read again on start; beside it lies an older one, and each has about `file_bytes` at most. clock: seconds since
+    1970, for the 7 days."""
 
     def __init__(
-        self, *, clock: Callable[[], float] = time.time, forget: bool = False, data: Path | None = None
+        self,
+        *,
+        clock: Callable[[], float] = time.time,
+        forget: bool = False,
+        data: Path | None = None,
+        file_bytes: int = _FILE_BYTES,
     ) -> None:
         self.clock = clock
         self._forget = forget
         self._keys: dict[str, set[str]] = {}
+        self._data, self._file_bytes = data, file_bytes
         self._file: BinaryIO | None = None
         self._ids = 0
         self.reset()
         if data is not None:
+            self._load(_older(data))
             self._load(data)
             self._file = data.open("ab")
 
@@ -93,8 +102,9 @@ class State:
         self.requests: deque[LoggedRequest] = deque(maxlen=_LOGGED_REQUESTS)
         self._arrivals: list[Arrival] = []
         self._next = 0
-        if self._file is not None:
+        if self._file is not None and self._data is not None:
             self._file.truncate(0)
+            _older(self._data).unlink(missing_ok=True)
 
     def close(self) -> None:
         if self._file is not None:
@@ -129,7 +139,15 @@ class State:
             line = {"region": region, "project": project, "key_ending": api_key[-4:], "at": at, "events": events}
             self._file.write(orjson.dumps(line) + b"\n")
             self._file.flush()
+            self._begin_another_file()
         self._keep(region, project, at, len(events), body, duplicates)
+
+    def _begin_another_file(self) -> None:
+        """Once this one is full."""
+        if self._file is not None and self._data is not None and self._data.stat().st_size > self._file_bytes:
+            self._file.close()
+            self._data.replace(_older(self._data))
+            self._file = self._data.open("ab")
 
     def _take(self, region: str, name: str, ending: str, events: list[dict[str, Any]], at: float) -> frozenset[int]:
         project = self.projects.get((region, name))
@@ -192,6 +210,10 @@ class State:
                 self._keep(row["region"], row["project"], row["at"], len(row["events"]), body, duplicates)
         with path.open("r+b") as file:
             file.truncate(good)
+
+
+def _older(data: Path) -> Path:
+    return data.with_name(f"{data.name}.1")
 
 
 def device_id_of(event: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import requests
 
 from amplitude_client import AmplitudeClient, Outcome
 from amplitude_client.sandbox import Sandbox
+from amplitude_client.sandbox.state import State
 from tests.amplitude_client.wires import KEY, OTHER_KEY
 
 DAY = 86_400.0
@@ -234,6 +235,22 @@ def test_accepted_events_survive_a_restart_in_their_file(tmp_path, make_event):
         assert repeats(third) == [False, False, True]
         third.reset()
     assert data.read_bytes() == b""
+
+
+def test_the_file_of_events_does_not_grow_without_bound(tmp_path, make_event):
+    data, events = tmp_path / "sandbox.jsonl", [make_event() for _ in range(100)]
+    state = State(data=data, file_bytes=4_000)
+    for event in events:
+        state.accept("europe", KEY, [event], orjson.dumps({"events": [event]}))
+    state.close()
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 10_000
+    again = State(data=data, file_bytes=4_000)
+    kept = [record["event"] for record in again.events(api_key=KEY)]
+    assert len(kept) > 5
+    assert kept == events[-len(kept) :]
+    again.reset()
+    again.close()
+    assert [file.stat().st_size for file in tmp_path.iterdir()] == [0]
 
 
 def test_forgetting_keeps_counts_and_hashes_only(make_event):
