@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.http import QueryDict
 
 from exports import skipped
-from exports.models import Export, Frequency, Rejected, Run, Skipped, Status
+from exports.models import Export, Frequency, Rejected, Run, Shard, Skipped, Status
 from exports.models.export import is_accounted_for
 from exports.presenting import Chart, ExportLine, RunLine
 from exports.preview import PreviewRecord, sample
@@ -68,20 +68,25 @@ class Detail:
             return None
         return Export.objects.filter(continues=self.export).select_related("integration").first()
 
-    @property
+    @cached_property
     def unconfirmed_hint(self) -> str:
         """What unconfirmed records are, and what becomes of them; empty when there are none."""
         if not self.export.unconfirmed:
             return ""
         partner = self.export.integration.adapter.label
         what = f"Unconfirmed: {partner} may have taken these records, but its answer was lost. "
-        if self.export.is_active:
+        if not self._stays_unconfirmed():
             return f"{what}They are sent again under the same ids, so {partner} counts them once; then this goes to 0."
         verb = "Duplicate" if self.is_single else "Continue from where it stopped"
         return (
             f"{what}The export was stopped before they could be sent again. {verb} sends them again under the same "
             f"ids: within 7 days {partner} counts them once."
         )
+
+    def _stays_unconfirmed(self) -> bool:
+        """A stopped export sends nothing again by itself, but for the rejected records that somebody asked for."""
+        unconfirmed = Shard.objects.filter(run__export=self.export, unconfirmed__gt=0)
+        return self.export.status == Status.STOPPED and unconfirmed.exists()
 
     @property
     def in_flight_hint(self) -> str:

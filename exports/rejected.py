@@ -83,11 +83,12 @@ def _queue(
     """Queue these; None when the export has been stopped since it had `status`."""
     if _hold(export) == Status.STOPPED != status:
         return None
-    queued = Rejected.objects.filter(pk__in=keys, resend_at=None).update(resend_at=now)
-    shards = Rejected.objects.filter(pk__in=keys).order_by().values("shard")
-    # least() passes over null: what waits already may wait for less.
+    rows = Rejected.objects.filter(pk__in=keys)
+    # The shards before the records, as whoever settles does. least() passes over null: what waits may wait for less.
     first = Least(F("resend_at"), Value(now))
-    Shard.objects.filter(pk__in=shards).update(resend_at=first, idle=False, not_before=None, rung_at=None)
+    shards = Shard.objects.filter(pk__in=rows.order_by().values("shard"))
+    shards.update(resend_at=first, idle=False, not_before=None, rung_at=None)
+    queued = rows.filter(resend_at=None).update(resend_at=now)
     after = {"records": queued, **detail}
     audit.record(action="export.resend", by=by, now=now, project_id=export.project_id, target=export, after=after)
     transaction.on_commit(bells.ring_tick)
