@@ -132,7 +132,7 @@ class AmplitudeEncoder:
         self._devices: dict[str, bytes] = {}
 
     def wants_contact(self, record: Record) -> bool:
-        return self._order[0] != "identity" or not record.identity
+        return self._order[0] != "identity" or (record.identity not in self._users and not _is_usable(record.identity))
 
     def encode(self, records: Sequence[Record], contacts: Mapping[int, Contact]) -> list[Encoded | Refusal | Skip]:
         names, users, devices = self._names, self._users, self._devices
@@ -215,6 +215,10 @@ class AmplitudeEncoder:
         if self._hyphenate:
             cleaned = {client.hyphenate(key): value for key, value in cleaned.items()}
         return self._constant + extra, orjson.dumps(cleaned), changes, None
+
+
+def _is_usable(identity: str | None) -> bool:
+    return identity is not None and client.check_id(identity) is None
 
 
 def top_level_keys(name: str, properties: Mapping[str, Any]) -> dict[str, Any]:

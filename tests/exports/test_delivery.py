@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from cryptography.fernet import Fernet
 
+from events.ingest import ingest
 from exports import actions, lifecycle
 from exports.delivery import lease as leases
 from exports.delivery import ledger, worker
@@ -128,6 +129,14 @@ def test_ids_that_amplitude_refuses_are_rejected_before_sending(capture, one_tim
     done = deliver(one_time())
     assert (done.delivered, done.rejected) == (5, 2)
     assert set(Rejected.objects.values_list("reason", "field")) == {("id_too_short", "user_id")}
+
+
+def test_an_identity_that_amplitude_refuses_falls_back_to_the_next_identifier(project, capture, one_time, sandbox):
+    capture(2, identity="bob")
+    profile = {"type": "profile", "identity": "bob", "profileData": {"Email": "bob@example.com"}}
+    assert not ingest(project=project, records=[profile], now=now()).refused
+    assert deliver(one_time()).delivered == 2
+    assert {event["user_id"] for event in unique(sandbox)} == {"bob@example.com"}
 
 
 def test_records_without_a_usable_identifier_are_skipped_and_counted(project, sandbox, capture):

@@ -80,7 +80,7 @@ def test_a_changed_mapping_mends_ids_that_were_too_short(project, capture, one_t
     capture(2, identity="abc")
     profile = {"type": "profile", "identity": "abc", "profileData": {"Email": "abc@example.com"}}
     assert not ingest(project=project, records=[profile], now=now()).refused
-    export = deliver(one_time())
+    export = deliver(one_time(identifier_priority=("identity",)))
     assert export.rejected == 2
     edit_integration(integration=integration, nickname="Growth", values={"user_id_mapping": "email"}, by=ANN, now=now())
     resend(export, reason="id_too_short")
