@@ -37,7 +37,8 @@ BLOCKED_IDS = frozenset(
         "-1",
     }
 )
-OPERATIONS = frozenset({"$identify", "$groupidentify"})
+IDENTIFY = "$identify"
+OPERATIONS = frozenset({IDENTIFY, "$groupidentify"})
 RESERVED_NAMES = frozenset(
     f"[Amplitude] {name}"
     for name in (

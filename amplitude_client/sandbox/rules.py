@@ -35,6 +35,8 @@ _RESERVED = frozenset(
         "[Amplitude] Merged User",
     }
 )
+_OPERATION_NAMES = "$set $setOnce $add $append $prepend $unset $preInsert $postInsert $remove $clearAll"
+_PROPERTY_OPERATIONS = frozenset(_OPERATION_NAMES.split())
 Maps = dict[str, dict[str, list[int]]]
 
 
@@ -67,6 +69,8 @@ def _is_plain(event: dict[str, Any], min_id_length: int) -> bool:
     if user_id is None and device_id is None:
         return False
     if not (_is_plain_id(user_id, min_id_length) and _is_plain_id(device_id, min_id_length)):
+        return False
+    if not _PROPERTY_OPERATIONS.isdisjoint(event.get("user_properties") or ()):
         return False
     for key in _OBJECTS:  # loops, as generators cost three times as much here
         value = event.get(key)
@@ -118,14 +122,30 @@ def _value_faults(event: dict[str, Any]) -> list[tuple[str, str]]:
     faults += [
         ("events_with_invalid_fields", key) for key in _OBJECTS if key in event and _depth(event[key]) > MAX_DEPTH
     ]
-    if name == "$identify" and _mixes(event.get("user_properties", {})):
+    properties = event.get("user_properties", {})
+    if _are_wrong_operations(properties) if name == "$identify" else not _PROPERTY_OPERATIONS.isdisjoint(properties):
         faults.append(("events_with_invalid_fields", "user_properties"))
     return faults
 
 
-def _mixes(properties: dict[str, Any]) -> bool:
-    """Operations beside bare keys: refused by Identify; that the batch refuses it too is our strict reading."""
-    return 0 < sum(key.startswith("$") for key in properties) < len(properties)
+def _are_wrong_operations(properties: dict[str, Any]) -> bool:
+    """Operations beside bare keys, unknown ones, or ones that do not hold what they must.
+
+    Identify refuses that; that the batch endpoint does so too, and that other events may not have operations at all
+    ("only when event_type is $identify"), is our strict reading.
+    """
+    operations = {key: value for key, value in properties.items() if key.startswith("$")}
+    if operations and len(operations) < len(properties):
+        return True
+    return any(not _is_operation(key, value) for key, value in operations.items())
+
+
+def _is_operation(key: str, value: Any) -> bool:
+    if key == "$clearAll":
+        return True
+    if key not in _PROPERTY_OPERATIONS or type(value) is not dict:
+        return False
+    return key != "$add" or all(type(number) in (int, float) for number in value.values())
 
 
 def _depth(value: Any) -> int:

@@ -129,11 +129,24 @@ def test_the_minimum_length_can_be_lowered(post):
         ({"revenue": "5"}, "revenue"),
         ({"event_id": 1.0}, "event_id"),
         ({"session_id": True}, "session_id"),
+        ({"user_properties": {"$clearAll": "-"}}, "user_properties"),
+        ({"event_type": "$identify", "user_properties": {"$set": {"City": "Pune"}, "Plan": "Gold"}}, "user_properties"),
+        ({"event_type": "$identify", "user_properties": {"$put": {"City": "Pune"}}}, "user_properties"),
+        ({"event_type": "$identify", "user_properties": {"$set": ["City"]}}, "user_properties"),
+        ({"event_type": "$identify", "user_properties": {"$add": {"Visits": "1"}}}, "user_properties"),
+        ({"event_type": "$identify", "user_properties": "Pune"}, "user_properties"),
     ],
 )
 def test_values_that_are_refused(post, change, field):
     status, body = post(events=[{**IDENTIFIED, **change}])
     assert (status, body["events_with_invalid_fields"]) == (400, {field: [0]})
+
+
+def test_user_properties_are_set_and_removed_by_operations_of_identify(post):
+    operations = {"$set": {"City": "Pune", "Tags": ["a", "b"]}, "$unset": {"Plan": "-"}}
+    identify = {**IDENTIFIED, "event_type": "$identify"}
+    assert post(events=[{**identify, "user_properties": operations}, identify])[0] == 200
+    assert post(events=[{**identify, "user_properties": {"City": "Pune"}}])[0] == 200
 
 
 def test_objects_deeper_than_forty_levels_are_refused(post):
