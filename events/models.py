@@ -74,6 +74,7 @@ class Person(models.Model):
     properties = models.JSONField(default=dict)
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField(help_text="the last accepted profile update, else the creation")
+    tx_id = models.BigIntegerField(default=0, db_default=0, help_text="position of the transaction that made them")
 
     class Meta:
         verbose_name_plural = "people"
@@ -167,4 +168,7 @@ class ProfileChange(LogRow):
     removed = ArrayField(models.TextField(), default=list)
 
     class Meta:
-        indexes = [models.Index(fields=["project", "tx_id", "id"], name="changes_by_position")]
+        indexes = [
+            models.Index(fields=["project", "tx_id", "id"], name="changes_by_position"),
+            models.Index(fields=["project", "received_at", "id"], name="changes_by_time"),
+        ]

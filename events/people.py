@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from events import positions
 from events.models import Identifier
 
 LOCK_SPACE = 7_210_452  # any number of our own: advisory locks of people, one per project
@@ -30,8 +31,8 @@ SELECT i.kind, i.value, p.id, p.clevertap_id, p.identity
  WHERE i.project_id = %s AND ((i.kind = 'identity' AND i.value = ANY(%s)) OR (i.kind = 'device' AND i.value = ANY(%s)))
 """
 INSERT_PEOPLE = """
-INSERT INTO events_person (project_id, clevertap_id, identity, properties, created_at, changed_at)
-SELECT %s, p.clevertap_id, p.identity, '{}', p.at, p.at
+INSERT INTO events_person (project_id, clevertap_id, identity, properties, created_at, changed_at, tx_id)
+SELECT %s, p.clevertap_id, p.identity, '{}', p.at, p.at, %s
   FROM unnest(%s::text[], %s::text[], %s::timestamptz[]) AS p (clevertap_id, identity, at)
 RETURNING clevertap_id, id
 """
@@ -159,9 +160,10 @@ class People:
         )
         with connection.cursor() as cursor:
             if made:
+                tx_id = positions.own_tx_id()
                 devices, identities = [person.clevertap_id for person in made], [person.identity for person in made]
                 times = [person.at for person in made]
-                cursor.execute(INSERT_PEOPLE, [self.project_id, devices, identities, times])
+                cursor.execute(INSERT_PEOPLE, [self.project_id, tx_id, devices, identities, times])
                 ids = dict(cursor.fetchall())
                 for person in made:
                     person.id = ids[person.clevertap_id]

@@ -31,7 +31,7 @@ CONTACT_CHARACTERS = 512
 TOKEN_CHARACTERS = 4_096
 TOKEN_TYPES = ("apns", "gcm", "fcm", "wns", "mpns", "chrome")
 PUSH_TOKEN = "push_token"  # noqa: S105 the name of a property, as CleverTap's answers have it
-COLUMNS = ("name", "email", "phone")
+STANDARD_NAMES = {"name": "Name", "email": "Email", "phone": "Phone"}  # kept in columns of the person
 _PHONE = re.compile(r"\+?[0-9]{5,15}")
 _PHONE_FILLERS = re.compile(r"[\s().\-]")
 
@@ -40,6 +40,7 @@ _PHONE_FILLERS = re.compile(r"[\s().\-]")
 class Update:
     """columns: name, email and phone that change. properties: keys set. removed: keys taken away, columns included.
 
+    In `changed` and `removed` the columns bear their standard names, however they were typed: one key for partners.
     `logged` False keeps it out of the profile log: a push token is nothing that a partner should get.
     """
 
@@ -56,14 +57,15 @@ def read_update(data: Any, *, limit: int) -> Update:
         raise profile_refusal(STRUCTURE, "profileData must be an object of property names and values.")
     cleaned, _ = clean_properties(data, limit=limit)
     update = Update()
-    for key, value in cleaned.items():
-        lower = key.lower()
+    for typed, value in cleaned.items():
+        lower = typed.lower()
+        key = STANDARD_NAMES.get(lower, typed)
         if value is None:
             update.removed.append(key)
         else:
             check = CHECKS.get(lower)
             update.changed[key] = value = check(value) if check else value
-        if lower in COLUMNS:
+        if lower in STANDARD_NAMES:
             update.columns[lower] = value
         elif value is not None:
             update.properties[key] = value

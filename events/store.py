@@ -1,4 +1,4 @@
-"""The only reader of the event log: bounded pages along two axes, keyset only, made for speed.
+"""The only reader of the logs and of people: bounded pages along three axes, keyset only, made for speed.
 
 Rows come through binary cursors of psycopg itself: measured, that is four times as fast as Django's cursor.
 A plain SELECT has no transaction id, so reading never holds up the horizon.
@@ -8,13 +8,15 @@ A plain SELECT has no transaction id, so reading never holds up the horizon.
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
+from uuid import uuid5
 
 import psycopg
 from django.db import connection
 
+from events.logs import EVENTS, Log, ProfileRow
 from events.models import Flag
 
 PARSED = Flag.WELL_KNOWN | Flag.PARSE
@@ -45,23 +47,32 @@ class EventRow(NamedTuple):
         """Whether the properties may go to a partner as they are, without being parsed."""
         return not self.flags & PARSED
 
+    @property
+    def removed(self) -> Sequence[str]:
+        """An event takes no properties away."""
+        return ()
+
+
+Row = EventRow | ProfileRow
+
 
 class Page(NamedTuple):
     """`end`: cursor of the last row scanned, matching or not. `exhausted`: nothing is left in the window."""
 
-    rows: list[EventRow]
+    rows: Sequence[Row]
     end: tuple[Any, int]
     exhausted: bool
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which events of a project match. name_ids None: all names. lane (index, of): those with lane % of == index."""
+    """Which rows of a project match. name_ids None: all names. lane (index, of): those with lane % of == index."""
 
     project_id: int
     name_ids: tuple[int, ...] | None = None
     lane: tuple[int, int] | None = None
     received_from: datetime | None = None
+    log: Log = EVENTS
 
     def conditions(self) -> tuple[LiteralString, dict[str, Any]]:
         """SQL over the alias `e`, beginning with AND, and its parameters."""
@@ -69,7 +80,7 @@ class Filter:
         if self.name_ids is not None:
             sql += " AND e.name_id = ANY(%(name_ids)s)"
         if self.lane is not None:
-            sql += " AND e.lane %% %(lane_of)s = %(lane_index)s"
+            sql += f" AND {self.log.lane} %% %(lane_of)s = %(lane_index)s"
         if self.received_from is not None:
             sql += " AND e.received_at >= %(received_from)s"
         index, of = self.lane or (0, 1)
@@ -77,37 +88,52 @@ class Filter:
         return sql, {**values, "lane_index": index, "lane_of": of, "project": self.project_id}
 
 
-COLUMNS: LiteralString = (
-    "e.id, e.uid::text, e.name_id, e.occurred_at, e.tx_id, e.person_id, e.identity, e.clevertap_id,"
-    " {properties}, e.flags, (date_part('epoch', e.occurred_at) * 1000)::bigint"
-)
-PROPERTIES = 8  # its place in a row
-WHOLE: LiteralString = COLUMNS.format(properties="e.properties::text")
+BODY = 8  # its place in a row
 BY_POSITION: LiteralString = """
-  FROM events_event
+  FROM {table}
  WHERE project_id = %(project)s AND (tx_id, id) > (%(after)s, %(after_id)s) AND tx_id < %(until_tx)s
  ORDER BY tx_id, id LIMIT %(limit)s
 """
 BY_TIME: LiteralString = """
-  FROM events_event
- WHERE project_id = %(project)s AND (occurred_at, id) > (%(after)s, %(after_id)s) AND occurred_at < %(end)s
- ORDER BY occurred_at, id LIMIT %(limit)s
+  FROM {table}
+ WHERE project_id = %(project)s AND ({time}, id) > (%(after)s, %(after_id)s) AND {time} < %(end)s
+ ORDER BY {time}, id LIMIT %(limit)s
 """
+# With project_id = … the planner might walk the primary key instead, over the people of all projects.
+OF_PROJECT: LiteralString = "(project_id, id) < (%(project)s + 1, 0)"
+BY_PERSON: LiteralString = f"""
+  FROM {{table}}
+ WHERE (project_id, id) > (%(project)s, %(after_id)s) AND {OF_PROJECT}
+ ORDER BY project_id, id LIMIT %(limit)s
+"""
+BELOW: LiteralString = " AND e.tx_id < %(until_tx)s"
+LAST_BY_POSITION: LiteralString = "project_id = %(project)s AND tx_id < %(until_tx)s ORDER BY tx_id DESC, id DESC"
+LAST_BY_TIME: LiteralString = "project_id = %(project)s AND {time} < %(end)s ORDER BY {time} DESC, id DESC"
+LAST_BY_PERSON: LiteralString = f"{OF_PROJECT} ORDER BY project_id DESC, id DESC"
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """The clause that bounds the rows scanned in its order, and the place of its key in COLUMNS."""
+    """The clause that bounds the rows scanned in its order, the one that finds the last, the place of its key in a row.
+
+    Both clauses want the names of a log, see `of`.
+    """
 
     column: int
     scanned: LiteralString
+    last: LiteralString
+
+    def of(self, log: Log) -> "_Axis":
+        names: dict[str, LiteralString] = {"table": log.table, "time": log.time}
+        return replace(self, scanned=self.scanned.format(**names), last=self.last.format(**names))
 
 
-POSITION, TIME = _Axis(4, BY_POSITION), _Axis(3, BY_TIME)
+POSITION, TIME = _Axis(4, BY_POSITION, LAST_BY_POSITION), _Axis(3, BY_TIME, LAST_BY_TIME)
+PERSON = _Axis(4, BY_PERSON, LAST_BY_PERSON)
 
 
 def read_by_position(*, filter: Filter, from_tx: int, until_tx: int, after: tuple[int, int], limit: int) -> Page:
-    """The next page of events with from_tx <= tx_id < until_tx in the order (tx_id, id), after the cursor `after`.
+    """The next page of rows with from_tx <= tx_id < until_tx in the order (tx_id, id), after the cursor `after`.
 
     until_tx must not lie above the horizon. `limit` bounds the rows scanned, not those that match.
     """
@@ -118,12 +144,20 @@ def read_by_position(*, filter: Filter, from_tx: int, until_tx: int, after: tupl
 def read_by_time(
     *, filter: Filter, start: datetime, end: datetime, until_tx: int, after: tuple[datetime, int], limit: int
 ) -> Page:
-    """The next page of events with start <= occurred_at < end and tx_id < until_tx in the order (occurred_at, id).
+    """The next page of rows with start <= time < end and tx_id < until_tx in the order (time, id).
 
     The horizon must have reached until_tx. `limit` bounds the rows scanned, not those that match.
     """
     first = max(after, (start, NOTHING_ID))
-    return _page(TIME, filter, first, limit, {"end": end, "until_tx": until_tx}, " AND e.tx_id < %(until_tx)s")
+    return _page(TIME, filter, first, limit, {"end": end, "until_tx": until_tx}, BELOW)
+
+
+def read_people(*, filter: Filter, until_tx: int, after: tuple[int, int], limit: int) -> Page:
+    """The next page of people made below until_tx, each as they are now, in the order (0, id).
+
+    The horizon must have reached until_tx: then nobody can join them any more.
+    """
+    return _page(PERSON, filter, after, limit, {"until_tx": until_tx}, BELOW)
 
 
 def _page(
@@ -143,23 +177,25 @@ def _page(
         return Page([], max(after, (end, NOTHING_ID)), exhausted=True)
     conditions, values = where.conditions()
     values |= {**bounds, "after": after[0], "after_id": after[1], "limit": limit}
+    log = where.log
     with _reader() as run:
-        columns = COLUMNS.format(properties=f"CASE WHEN true{conditions}{more} THEN e.properties::text END")
-        found = run(f"SELECT {columns} FROM (SELECT * {axis.scanned}) AS e", values)
-        rows = _rows(run, [row for row in found if row[PROPERTIES] is not None])
+        columns = log.columns.format(body=f"CASE WHEN true{conditions}{more} THEN {log.body} END")
+        found = run(f"SELECT {columns} FROM (SELECT * {axis.of(log).scanned}) AS e", values)
+        rows = _records(run, log, [row for row in found if row[BODY] is not None])
     end = (found[-1][axis.column], found[-1][0]) if found else after
     return Page(rows, end, exhausted=len(found) < limit)
 
 
-def read_by_ids(project_id: int, ids: Collection[int]) -> dict[int, EventRow]:
-    """Events of a project by id; ids that are gone are missing in the answer."""
+def read_by_ids(project_id: int, ids: Collection[int], log: Log = EVENTS) -> dict[int, Row]:
+    """Rows of a project by id; ids that are gone are missing in the answer."""
     if not ids:
         return {}
+    columns = log.columns.format(body=log.body)
     query: LiteralString = (
-        f"SELECT {WHOLE} FROM events_event e WHERE e.project_id = %(project)s AND e.id = ANY(%(ids)s)"
+        f"SELECT {columns} FROM {log.table} e WHERE e.project_id = %(project)s AND e.id = ANY(%(ids)s)"
     )
     with _reader() as run:
-        rows = _rows(run, run(query, {"project": project_id, "ids": list(ids)}))
+        rows = _records(run, log, run(query, {"project": project_id, "ids": list(ids)}))
     return {row.id: row for row in rows}
 
 
@@ -180,31 +216,31 @@ def estimate(
     until_tx: int | None = None,
     exact_rows: int = EXACT_ROWS,
 ) -> int:
-    """How many events match: by time with start and end, by position with from_tx and until_tx.
+    """How many rows match: by time with start and end, by position with from_tx and until_tx; people without bounds.
 
-    Exact when the window holds at most exact_rows events of the project, else reckoned from those first rows.
+    Exact when the window holds at most exact_rows rows of the project, else reckoned from those first rows.
     """
     if filter.name_ids == ():
         return 0
-    axis, after, bounds = (
-        (POSITION, from_tx or 0, {"until_tx": until_tx}) if start is None else (TIME, start, {"end": end})
-    )
+    kind = TIME if start is not None else PERSON if filter.log.namespace is not None else POSITION
+    axis = kind.of(filter.log)
     conditions, values = filter.conditions()
-    values |= {**bounds, "after": after, "after_id": NOTHING_ID, "limit": exact_rows + 1}
+    values |= {"after": start or from_tx or 0, "after_id": NOTHING_ID, "end": end, "until_tx": until_tx}
+    values["limit"] = exact_rows + 1
     with _reader() as run:
         count_query: LiteralString = f"SELECT count(*), count(*) FILTER (WHERE true{conditions}), min(id), max(id)"
         scanned, matching, first_id, last_id = run(f"{count_query} FROM (SELECT * {axis.scanned}) AS e", values)[0]
         if scanned <= exact_rows:
             return int(matching)
-        if axis is POSITION:
-            whole = _project_rows_until(run, values, first_id) * scanned // (last_id - first_id + 1)
-        else:
+        if kind is TIME and filter.log is EVENTS:  # their ids do not follow the time at which they happened
             whole = _rolled_up_rows(run, values)
+        else:
+            whole = _ids_until(run, filter.log, axis, values, first_id) * scanned // (last_id - first_id + 1)
     return int(max(scanned, whole) * matching // scanned)
 
 
 def count_by_position(*, filter: Filter, after: tuple[int, int], cursor: tuple[int, int]) -> int:
-    """How many events match with after < (tx_id, id) <= cursor."""
+    """How many rows match with after < (tx_id, id) <= cursor."""
     between: LiteralString = "(tx_id, id) > (%(after)s, %(after_id)s) AND (tx_id, id) <= (%(to)s, %(to_id)s)"
     return _count(filter, between, {"after": after[0], "after_id": after[1], "to": cursor[0], "to_id": cursor[1]})
 
@@ -217,24 +253,27 @@ def count_by_time(*, filter: Filter, start: datetime, until_tx: int, cursor: tup
     return _count(filter, between, {"start": start, "until_tx": until_tx, "to": cursor[0], "to_id": cursor[1]})
 
 
+def count_people(*, filter: Filter, until_tx: int, cursor: tuple[int, int]) -> int:
+    """How many people match that were made below until_tx, up to the cursor."""
+    between: LiteralString = "id <= %(to_id)s AND tx_id < %(until_tx)s"
+    return _count(filter, between, {"until_tx": until_tx, "to_id": cursor[1]})
+
+
 def _count(where: Filter, between: LiteralString, bounds: dict[str, Any]) -> int:
     if where.name_ids == ():
         return 0
     conditions, values = where.conditions()
     query: LiteralString = (
-        f"SELECT count(*) FROM events_event e WHERE project_id = %(project)s AND {between}{conditions}"
+        f"SELECT count(*) FROM {where.log.table} e WHERE project_id = %(project)s AND {between}{conditions}"
     )
     with connection.cursor() as cursor:
         cursor.execute(query, {**values, **bounds})
         return int(cursor.fetchone()[0])
 
 
-def _project_rows_until(run: Any, values: dict[str, Any], first_id: int) -> int:
-    """Row ids of any project from first_id to the end of the window: ids are given out nearly in position order."""
-    query: LiteralString = """
-        SELECT id FROM events_event WHERE project_id = %(project)s AND tx_id < %(until_tx)s
-         ORDER BY tx_id DESC, id DESC LIMIT 1
-    """
+def _ids_until(run: Any, log: Log, axis: _Axis, values: dict[str, Any], first_id: int) -> int:
+    """Row ids of any project from first_id to the end of the window: ids are given out nearly in the axis' order."""
+    query: LiteralString = f"SELECT id FROM {log.table} WHERE {axis.last} LIMIT 1"
     return int(run(query, values)[0][0]) - first_id + 1
 
 
@@ -250,6 +289,15 @@ def _rolled_up_rows(run: Any, values: dict[str, Any]) -> int:
            AND d.day <= ((%(end)s::timestamptz - interval '1 microsecond') AT TIME ZONE p.timezone)::date
     """
     return int(run(query, values)[0][0])
+
+
+def _records(run: Any, log: Log, found: Sequence[tuple[Any, ...]]) -> Sequence[Row]:
+    if log is EVENTS:
+        return _rows(run, found)
+    if log.namespace is None:
+        return [ProfileRow._make(row) for row in found]
+    # The CleverTap ID stands for the person: it never changes, and row ids repeat after a restore (DESIGN 4).
+    return [ProfileRow(row[0], str(uuid5(log.namespace, row[7])), *row[2:]) for row in found]
 
 
 def _rows(run: Any, found: Sequence[tuple[Any, ...]]) -> list[EventRow]:
@@ -301,8 +349,9 @@ RECENT = 20_000  # rows: how far back `latest` looks for one person
 
 def latest(project_id: int, limit: int, *, person_id: int | None = None) -> list[EventRow]:
     """The last events received, newest first; of one person: those among the project's last RECENT events."""
+    columns = EVENTS.columns.format(body=EVENTS.body)
     query: LiteralString = f"""
-        SELECT {WHOLE} FROM (
+        SELECT {columns} FROM (
             SELECT * FROM events_event WHERE project_id = %(project)s ORDER BY tx_id DESC, id DESC LIMIT %(recent)s
         ) AS e
          WHERE %(person)s::bigint IS NULL OR e.person_id = %(person)s

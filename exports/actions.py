@@ -258,6 +258,8 @@ def locked(export: Export) -> Export:
 
 
 def _tidy(spec: ExportSpec) -> ExportSpec:
+    if spec.of_profiles and spec.frequency == Frequency.ONE_TIME:
+        spec = replace(spec, date_from=None, date_to=None)  # all people once, whatever the days
     return replace(
         spec,
         name=spec.name.strip(),

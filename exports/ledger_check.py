@@ -1,4 +1,4 @@
-"""Recounts runs from the event log and says what differs from their ledger (`manage.py check_ledger`)."""
+"""Recounts runs from the logs and people, and says what differs from their ledger (`manage.py check_ledger`)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,9 +51,12 @@ def check(*, run_id: int | None = None) -> Iterator[Report]:
 
 
 def _counted(run: Run, shard: Shard) -> int:
-    """Records that the shard must have settled: those of the log up to its cursor, and the held ones it took over."""
+    """Records that the shard must have settled: those of its log up to its cursor, and the held ones it took over."""
     lane = (shard.index, shard.of) if shard.of > 1 else None
-    where = runs.log_filter(run.settings, project=run.export.project, lane=lane)
+    where = runs.log_filter(run, lane=lane)
+    if run.axis == Axis.PERSON:
+        assert run.until_tx_id is not None
+        return store.count_people(filter=where, until_tx=run.until_tx_id, cursor=(0, shard.cursor_id))
     if run.axis == Axis.TIME:
         if shard.cursor_time is None:
             return shard.taken_over
@@ -104,7 +107,7 @@ def _of_status(run: Run, shards: list[Shard]) -> Iterator[str]:
 
 def _of_window(run: Run) -> Iterator[str]:
     """Windows of a recurring or live export meet: what one leaves out the next one must have."""
-    if run.axis == Axis.TIME:
+    if run.has_ceiling:
         return
     following = Run.objects.filter(export=run.export_id, sequence__gt=run.sequence).order_by("sequence").first()
     begins = following.from_tx_id if following else _next_position(run.export)

@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from events.catalogue import ENGAGEMENT_EVENTS
-from exports.models import EventChoice, Export, ExportType, Frequency, Run, Status
+from exports.models import Axis, EventChoice, Export, ExportType, Frequency, Run, Status
 from exports.models.export import is_accounted_for
 from exports_portal.common import words
 
@@ -23,6 +23,8 @@ class RunLine:
 
     @property
     def window(self) -> str:
+        if self.run.axis == Axis.PERSON:
+            return f"all people as of {words.on(self.run.window_end)}"
         if self.run.is_endless:
             return f"since {words.on(self.run.window_start)}"
         return words.window(self.run.window_start, self.run.window_end)
@@ -129,7 +131,7 @@ class ExportLine:
     def which(self) -> str:
         """Which events: "Charged, Product Viewed +3"."""
         export = self.export
-        if export.type == ExportType.USER_PROFILES:
+        if export.of_profiles:
             return ""
         if export.events == EventChoice.SELECTED:
             more = len(export.selected_events) - 2
@@ -140,10 +142,12 @@ class ExportLine:
 
     @property
     def rhythm(self) -> str:
-        """ "every 12 hours", or the days of a one-time export."""
+        """ "every 12 hours", or what a one-time export sends: its days, or all people."""
         export = self.export
         if export.frequency == Frequency.RECURRING:
             return f"every {export.every_hours} hours"
+        if export.frequency == Frequency.ONE_TIME and export.of_profiles:
+            return "all people"
         if export.frequency == Frequency.ONE_TIME:
             return words.days(export.date_from, export.date_to)
         return "within seconds"

@@ -7,9 +7,9 @@ from typing import Any, Literal
 import orjson
 
 from events import positions, store
-from exports import runs, schedule
-from exports.delivery.batches import encode_rows
-from exports.models import Export, Frequency
+from exports import runs
+from exports.delivery.batches import encode_rows, read_page
+from exports.models import Axis, Export, Frequency, Run
 from exports.spec import ExportSpec, check
 from partners.contract import Encoded, Refusal, Skip
 from projects.models import Project
@@ -34,7 +34,7 @@ class PreviewRecord:
 
 @dataclass(frozen=True)
 class Preview:
-    """estimate: records in the window of a one-time export; of the last day for a recurring one."""
+    """estimate: records in the window of a one-time export; those of the last day for one that goes on."""
 
     records: list[PreviewRecord]
     estimate: int
@@ -50,36 +50,37 @@ def preview(*, project: Project, spec: ExportSpec, now: datetime, limit: int = 1
 
 def of_export(export: Export, *, now: datetime, limit: int = 10) -> Preview:
     """The same for an export that may or may not be saved."""
-    start, end = _window(export, now=now)
-    return Preview(sample(export, now=now, limit=limit), store.estimate(filter=_where(export), start=start, end=end))
+    run = _run(export, now=now)
+    return Preview(sample(export, now=now, limit=limit), runs.estimate(run, runs.log_filter(run)))
 
 
 def sample(export: Export, *, now: datetime, limit: int) -> list[PreviewRecord]:
     """The first records of its window, without counting the others."""
-    start, end = _window(export, now=now)
-    encoder = export.integration.adapter.encoder(runs.encode_options(runs.frozen_settings(export), now=now))
-    rows = _rows(_where(export), start, end, limit)
-    return [_record(*pair) for pair in zip(rows, encode_rows(rows, encoder), strict=True)]
+    run = _run(export, now=now)
+    rows = _rows(run, limit)
+    outcomes = encode_rows(rows, runs.encoder(run, runs.frozen_settings(export), now=now))
+    return [_record(*pair) for pair in zip(rows, outcomes, strict=True)]
 
 
-def _where(export: Export) -> store.Filter:
-    return runs.log_filter({**runs.frozen_settings(export), "captured_from": None}, project=export.project)
-
-
-def _window(export: Export, *, now: datetime) -> tuple[datetime, datetime]:
+def _run(export: Export, *, now: datetime) -> Run:
+    """A run over what is shown, never saved: the window of a one-time export, the last day for one that goes on."""
+    axis, window = Axis.TIME, (now - timedelta(days=1), now)
     if export.frequency == Frequency.ONE_TIME:
-        assert export.date_from is not None
-        assert export.date_to is not None
-        return schedule.days_window(export.date_from, export.date_to, export.project.tz)
-    return now - timedelta(days=1), now
+        axis, window = runs.one_time_window(export, now=now)
+    run = Run(export=export, integration=export.integration, axis=axis, until_tx_id=0)
+    run.window_start, run.window_end = window
+    run.settings = {**runs.frozen_settings(export), "captured_from": None}
+    if export.pk and axis == Axis.PERSON:  # shown with the insert_ids that people have in its only run
+        run.uid = export.runs.values_list("uid", flat=True).first() or run.uid
+    return run
 
 
-def _rows(where: store.Filter, start: datetime, end: datetime, limit: int) -> list[store.EventRow]:
-    rows: list[store.EventRow] = []
-    after: tuple[datetime, int] = (start, 0)
-    until = positions.horizon()
+def _rows(run: Run, limit: int) -> list[store.Row]:
+    rows: list[store.Row] = []
+    after: tuple[Any, int] = (0 if run.axis == Axis.PERSON else run.window_start, 0)
+    where, until = runs.log_filter(run), positions.horizon()
     for _ in range(PAGES):
-        page = store.read_by_time(filter=where, start=start, end=end, until_tx=until, after=after, limit=PAGE_ROWS)
+        page = read_page(run, where, until=until, after=after, limit=PAGE_ROWS)
         rows += page.rows
         if page.exhausted or len(rows) >= limit:
             break
@@ -87,7 +88,7 @@ def _rows(where: store.Filter, start: datetime, end: datetime, limit: int) -> li
     return rows[:limit]
 
 
-def _record(row: store.EventRow, outcome: Encoded | Refusal | Skip) -> PreviewRecord:
+def _record(row: store.Row, outcome: Encoded | Refusal | Skip) -> PreviewRecord:
     match outcome:
         case Encoded():
             return PreviewRecord(row.name, row.occurred_at, "sent", orjson.loads(outcome.body))

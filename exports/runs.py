@@ -9,11 +9,11 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, Max, OuterRef
 
-from events import catalogue, positions, store
+from events import catalogue, logs, positions, store
 from exports import schedule
 from exports.models import Axis, EventChoice, Export, Frequency, Run, Shard
 from exports.models.export import ExportQuerySet
-from partners.contract import EncodeOptions
+from partners.contract import EncodeOptions, Encoder
 from partners.models import Integration
 
 log = structlog.get_logger("exports")
@@ -70,6 +70,12 @@ def follow_connection(run: Run) -> bool:
     return True
 
 
+def encoder(run: Run, frozen: dict[str, Any], *, now: datetime) -> Encoder:
+    """Makes payloads of what the run sends, by frozen settings: its own ones or those of today."""
+    adapter, options = run.integration.adapter, encode_options(frozen, now=now)
+    return adapter.profile_encoder(options) if run.export.of_profiles else adapter.encoder(options)
+
+
 def encode_options(frozen: dict[str, Any], *, now: datetime) -> EncodeOptions:
     """The part of the frozen settings that shapes payloads."""
     return EncodeOptions(
@@ -82,8 +88,16 @@ def encode_options(frozen: dict[str, Any], *, now: datetime) -> EncodeOptions:
     )
 
 
-def log_filter(frozen: dict[str, Any], *, project: Any, lane: tuple[int, int] | None = None) -> store.Filter:
-    """Which rows of the log belong to a run: its events' ids, its shard's lanes, and the instant of the start."""
+def log_of(run: Run) -> logs.Log:
+    """What the run reads, and where its record ids point to."""
+    if not run.export.of_profiles:
+        return logs.EVENTS
+    return logs.people(run.uid) if run.axis == Axis.PERSON else logs.CHANGES
+
+
+def log_filter(run: Run, *, lane: tuple[int, int] | None = None) -> store.Filter:
+    """Which rows of its log belong to a run: its events' ids, its shard's lanes, and the instant of the start."""
+    project, frozen = run.export.project, run.settings
     names = {
         EventChoice.ALL: None,
         EventChoice.SELECTED: frozen["selected_events"],
@@ -95,6 +109,7 @@ def log_filter(frozen: dict[str, Any], *, project: Any, lane: tuple[int, int] | 
         name_ids=None if names is None else tuple(catalogue.name_ids(project, names)),
         lane=lane,
         received_from=datetime.fromisoformat(captured_from) if captured_from else None,
+        log=log_of(run),
     )
 
 
@@ -121,11 +136,18 @@ def _create_if_due(export_ids: Sequence[int], *, now: datetime) -> int:
 
 
 def create_one_time(export: Export, *, now: datetime) -> Run:
-    """The only run of a one-time export: its days by event time, up to the ceiling read now (DESIGN 4)."""
+    """The only run of a one-time export: its days or all people, up to the ceiling read now (DESIGN 4)."""
+    axis, window = one_time_window(export, now=now)
+    return _create([_Plan(export, axis, window, (0, positions.ceiling()))], now=now)[0]
+
+
+def one_time_window(export: Export, *, now: datetime) -> tuple[Axis, tuple[datetime, datetime]]:
+    """In which order a one-time export reads, and between which instants: people have no days."""
+    if export.of_profiles:
+        return Axis.PERSON, (now, now)
     assert export.date_from is not None
     assert export.date_to is not None
-    window = schedule.days_window(export.date_from, export.date_to, export.project.tz)
-    return _create([_Plan(export, Axis.TIME, window, (0, positions.ceiling()))], now=now)[0]
+    return Axis.TIME, schedule.days_window(export.date_from, export.date_to, export.project.tz)
 
 
 def create_windows(exports: Sequence[Export], *, now: datetime) -> list[Run]:
@@ -209,7 +231,7 @@ def _create(plans: Sequence[_Plan], *, now: datetime) -> list[Run]:
             settings=frozen_settings(export),
             created_at=now,
         )
-        where = log_filter(run.settings, project=export.project)
+        where = log_filter(run)
         key = (where, axis, window if axis == Axis.TIME or not from_tx_id else None, from_tx_id, until_tx_id)
         if key not in estimates:  # exports of one midnight often ask for the same
             estimates[key] = estimate(run, where)
@@ -240,6 +262,8 @@ def estimate(run: Run, where: store.Filter) -> int:
     """
     if run.is_endless:
         return 0
+    if run.axis == Axis.PERSON:
+        return store.estimate(filter=where)
     if run.axis == Axis.TIME:
         return store.estimate(filter=where, start=run.window_start, end=run.window_end)
     if run.from_tx_id == 0:

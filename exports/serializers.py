@@ -56,7 +56,8 @@ class ExportSerializer(serializers.ModelSerializer):
 class ExportInput(StrictSerializer):
     """A new export. one_time takes date_from and date_to; recurring takes every_hours and start_date.
 
-    Dates are inclusive local days of the project.
+    Dates are inclusive local days of the project. A one-time export of user profiles needs none and keeps none: it
+    sends all people once, as they are when they are read.
     """
 
     integration = serializers.IntegerField(source="integration_id")
@@ -90,7 +91,7 @@ class ExportPatch(ExportInput):
 
 
 class WindowSerializer(serializers.Serializer):
-    """Half-open: the start belongs to it, the end does not."""
+    """Half-open: the start belongs to it, the end does not. Where all people are sent both are the creation."""
 
     start = serializers.DateTimeField(source="window_start")
     end = serializers.DateTimeField(source="window_end")
@@ -195,7 +196,7 @@ class SkippedSerializer(serializers.Serializer):
 
 
 class PreviewRecordSerializer(serializers.Serializer):
-    event_name = serializers.CharField()
+    event_name = serializers.CharField(help_text="“User profile” when it is none")
     time = serializers.DateTimeField()
     verdict = serializers.CharField(help_text="sent, skipped or rejected")
     reason = serializers.CharField()

@@ -22,7 +22,11 @@ OFFERED = (Frequency.ONE_TIME, *GOING_ON)
 
 @dataclass(frozen=True)
 class ExportSpec:
-    """The writable fields of an export, named as in the REST API. Dates are inclusive local days of the project."""
+    """The writable fields of an export, named as in the REST API. Dates are inclusive local days of the project.
+
+    A one-time export of user profiles may name days, as all one-time exports do, but does not keep them: it sends all
+    people once, as they are when they are read.
+    """
 
     integration_id: int | None
     frequency: str
@@ -37,6 +41,10 @@ class ExportSpec:
     date_to: date | None = None
     every_hours: int | None = None
     start_date: date | None = None
+
+    @property
+    def of_profiles(self) -> bool:
+        return self.type == ExportType.USER_PROFILES
 
 
 WRITABLE = tuple(field.name for field in fields(ExportSpec) if field.name != "integration_id")
@@ -76,7 +84,8 @@ def check(spec: ExportSpec, *, project: Project, now: datetime, previous: Export
     if integration is None:
         errors.add("integration", "Choose one of this project's integrations.")
     today = now.astimezone(project.tz).date()
-    _check_names(spec, errors)
+    _check_name(spec, errors)
+    _check_type(spec, integration, errors)
     _check_events(spec, project, errors)
     _check_identifiers(spec, errors)
     checks: dict[str, Callable[..., None]] = {
@@ -95,14 +104,24 @@ def check(spec: ExportSpec, *, project: Project, now: datetime, previous: Export
     return integration
 
 
-def _check_names(spec: ExportSpec, errors: _Errors) -> None:
+def _check_name(spec: ExportSpec, errors: _Errors) -> None:
     if len(spec.name) > 200:
         errors.add("name", f"The name has {len(spec.name)} characters; 200 is the most.")
-    if spec.type != ExportType.EVENTS:
-        errors.add("type", "Choose one of: events.")
+
+
+def _check_type(spec: ExportSpec, integration: Integration | None, errors: _Errors) -> None:
+    if spec.type not in ExportType.values:
+        errors.add("type", f"Choose one of: {', '.join(ExportType.values)}.")
+    elif spec.of_profiles and integration is not None and not integration.adapter.takes_profiles:
+        errors.add("type", f"{integration.adapter.label} takes events only.")
 
 
 def _check_events(spec: ExportSpec, project: Project, errors: _Errors) -> None:
+    if spec.of_profiles:
+        for field, empty in (("events", EventChoice.ALL), ("selected_events", ())):
+            if getattr(spec, field) != empty:
+                errors.add(field, "This does not belong to the type user_profiles. Leave it out.")
+        return
     if spec.events not in EventChoice.values:
         errors.add("events", f"Choose one of: {', '.join(EventChoice.values)}.")
     if spec.events != EventChoice.SELECTED:
@@ -128,6 +147,8 @@ def _check_identifiers(spec: ExportSpec, errors: _Errors) -> None:
 
 def _check_one_time(spec: ExportSpec, today: date, errors: _Errors, previous: ExportSpec | None) -> None:
     _refuse_extra(spec, errors, "every_hours", "start_date")
+    if spec.of_profiles:
+        return
     for field, value in (("date_from", spec.date_from), ("date_to", spec.date_to)):
         if value is None:
             errors.add(field, "Choose a date.")

@@ -41,19 +41,25 @@ UPDATE exports_shard SET rung_at = now(), idle = false
 RETURNING id, (SELECT e.frequency FROM exports_run r JOIN exports_export e ON e.id = r.export_id WHERE r.id = run_id)
 """
 # Idle shards of live runs go on when something that can be read lies behind their cursor, or when their run shall end.
-# A look at the end of the log per project, so that a thousand idle exports cost next to nothing.
+# A look at the end of each log per project, so that a thousand idle exports cost next to nothing.
 WAKE = """
 WITH resting AS (
-    SELECT s.id, s.cursor_tx_id, s.cursor_id, e.project_id, e.frequency <> 'live' OR e.next_run_at <= %(now)s AS ends
+    SELECT s.id, s.cursor_tx_id, s.cursor_id, e.project_id, e.type,
+           e.frequency <> 'live' OR e.next_run_at <= %(now)s AS ends
       FROM exports_shard s JOIN exports_run r ON r.id = s.run_id JOIN exports_export e ON e.id = r.export_id
      WHERE s.open AND s.idle AND (%(shard)s::bigint IS NULL OR s.id = %(shard)s)
        AND (%(project)s::bigint IS NULL OR e.project_id = %(project)s)),
 newest AS (
-    SELECT p.project_id, n.tx_id, n.id FROM (SELECT DISTINCT project_id FROM resting) AS p,
-    LATERAL (SELECT tx_id, id FROM events_event WHERE project_id = p.project_id AND tx_id < %(horizon)s
-              ORDER BY tx_id DESC, id DESC LIMIT 1) AS n)
+    SELECT p.project_id, p.type, n.tx_id, n.id FROM (SELECT DISTINCT project_id, type FROM resting) AS p,
+    LATERAL ((SELECT tx_id, id FROM events_event
+               WHERE p.type = 'events' AND project_id = p.project_id AND tx_id < %(horizon)s
+               ORDER BY tx_id DESC, id DESC LIMIT 1)
+             UNION ALL
+             (SELECT tx_id, id FROM events_profilechange
+               WHERE p.type = 'user_profiles' AND project_id = p.project_id AND tx_id < %(horizon)s
+               ORDER BY tx_id DESC, id DESC LIMIT 1)) AS n)
 UPDATE exports_shard s SET idle = false, not_before = NULL, rung_at = now()
-  FROM resting r LEFT JOIN newest n ON n.project_id = r.project_id
+  FROM resting r LEFT JOIN newest n ON n.project_id = r.project_id AND n.type = r.type
  WHERE s.id = r.id AND s.idle AND (r.ends OR (n.tx_id, n.id) > (r.cursor_tx_id, r.cursor_id))
 RETURNING s.id
 """

@@ -48,9 +48,10 @@ class Field:
 
 
 class Record(Protocol):
-    """One record of the event log as the reader hands it out (see events.store.EventRow).
+    """One record as the reader hands it out: an event (events.store.EventRow) or a profile (events.logs.ProfileRow).
 
-    `properties` is JSON text; `plain` says that it may go to the wire as it is, without being parsed.
+    `properties` is JSON text: those of an event, or those that a profile update sets, while `removed` names those that
+    it takes away. `plain` says that the text may go to the wire as it is, without being parsed.
     """
 
     @property
@@ -69,6 +70,8 @@ class Record(Protocol):
     def clevertap_id(self) -> str: ...
     @property
     def properties(self) -> str: ...
+    @property
+    def removed(self) -> Sequence[str]: ...
     @property
     def plain(self) -> bool: ...
 
@@ -225,9 +228,15 @@ class Adapter(ABC):
     description: ClassVar[str]
     format: ClassVar[str] = "JSON"
     fields: ClassVar[tuple[Field, ...]]
+    takes_profiles: ClassVar[bool] = False  # whether user profiles can be exported too
 
     @abstractmethod
-    def encoder(self, options: EncodeOptions) -> Encoder: ...
+    def encoder(self, options: EncodeOptions) -> Encoder:
+        """The encoder of events."""
+
+    def profile_encoder(self, options: EncodeOptions) -> Encoder:
+        """The encoder of user profiles, where the partner takes them."""
+        raise NotImplementedError(f"{self.label} takes events only.")
 
     @abstractmethod
     def sender(self, settings: Settings, secrets: Secrets) -> Sender: ...

@@ -26,7 +26,7 @@ class Batch:
     end: the cursor once all of them are settled, also over rows that do not match. last: nothing lies behind it.
     """
 
-    rows: list[store.EventRow]
+    rows: list[store.Row]
     outcomes: list[Outcome]
     end: tuple[Any, int]
     last: bool = False
@@ -37,7 +37,7 @@ def sendable(outcomes: Sequence[Outcome]) -> int:
     return list(map(type, outcomes)).count(Encoded)
 
 
-def encode_rows(rows: Sequence[store.EventRow], encoder: Encoder) -> list[Outcome]:
+def encode_rows(rows: Sequence[store.Row], encoder: Encoder) -> list[Outcome]:
     """What the encoder makes of each row; the people's contacts of a page are fetched together."""
     wanting = [row.person_id for row in rows if encoder.wants_contact(row)]
     contacts = store.contacts(wanting) if wanting else {}
@@ -60,6 +60,17 @@ def start_of(shard: Shard, run: Run) -> tuple[Any, int]:
     return (shard.cursor_tx_id, shard.cursor_id)
 
 
+def read_page(run: Run, where: store.Filter, *, until: int, after: tuple[Any, int], limit: int) -> store.Page:
+    """The next page of what a run reads, on its axis; `until` is a position."""
+    if run.axis == Axis.TIME:
+        return store.read_by_time(
+            filter=where, start=run.window_start, end=run.window_end, until_tx=until, after=after, limit=limit
+        )
+    if run.axis == Axis.PERSON:
+        return store.read_people(filter=where, until_tx=until, after=after, limit=limit)
+    return store.read_by_position(filter=where, from_tx=run.from_tx_id, until_tx=until, after=after, limit=limit)
+
+
 class BatchReader:
     """Makes the batches that remain of a shard."""
 
@@ -71,7 +82,7 @@ class BatchReader:
         self.limits = Limits(min(limits.records, shard.batch_records), limits.bytes)
         self._after = start_of(shard, run)
         lane = (shard.index, shard.of) if shard.of > 1 else None
-        self._filter = runs.log_filter(run.settings, project=run.export.project, lane=lane)
+        self._filter = runs.log_filter(run, lane=lane)
 
     def batches(self) -> Generator[Batch, None, None]:
         """The database works on the next page while this one is encoded."""
@@ -81,12 +92,12 @@ class BatchReader:
     def _pages(self) -> Generator[store.Page, None, None]:
         exhausted = False
         while not exhausted:
-            page = self._page()
+            page = read_page(self._run, self._filter, until=self._until, after=self._after, limit=PAGE_ROWS)
             exhausted, self._after = page.exhausted, page.end
             yield page
 
     def _cut(self, pages: Iterable[store.Page]) -> Iterator[Batch]:
-        rows: list[store.EventRow] = []
+        rows: list[store.Row] = []
         outcomes: list[Outcome] = []
         scanned = 0
         for page in pages:
@@ -100,25 +111,6 @@ class BatchReader:
                 yield Batch(rows, outcomes, page.end, last=page.exhausted)
                 rows, outcomes, scanned = [], [], 0
 
-    def cursor(self, row: store.EventRow) -> tuple[Any, int]:
+    def cursor(self, row: store.Row) -> tuple[Any, int]:
         """The place of a row on the run's axis."""
         return (row.occurred_at if self._run.axis == Axis.TIME else row.tx_id, row.id)
-
-    def _page(self) -> store.Page:
-        run = self._run
-        if run.axis == Axis.TIME:
-            return store.read_by_time(
-                filter=self._filter,
-                start=run.window_start,
-                end=run.window_end,
-                until_tx=self._until,
-                after=self._after,
-                limit=PAGE_ROWS,
-            )
-        return store.read_by_position(
-            filter=self._filter,
-            from_tx=run.from_tx_id,
-            until_tx=self._until,
-            after=self._after,
-            limit=PAGE_ROWS,
-        )

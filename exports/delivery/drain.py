@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.models import Min
 
 from events import store
+from exports import runs
 from exports.delivery import ledger
 from exports.delivery.batches import Batch, BatchReader, encode_rows, fitting, sendable
 from exports.delivery.exchange import Exchange, Hold, Result
@@ -37,7 +38,7 @@ SOON = timedelta(seconds=2)  # then another shard will have sent what stands bef
 GONE = Refusal(
     "deleted",
     "",
-    "The record was deleted from the event log while it waited.",
+    "The record was deleted while it waited.",
     "Nothing to do: deleted records are not sent.",
 )
 
@@ -67,7 +68,7 @@ def drain(*, run: Run, lease: Lease, reader: BatchReader, exchange: Exchange, li
         ledger.postpone(lease, waits)
     if not record_ids:
         return Result()
-    rows = store.read_by_ids(run.export.project_id, record_ids)
+    rows = store.read_by_ids(run.export.project_id, record_ids, runs.log_of(run))
     found = [rows[record_id] for record_id in record_ids if record_id in rows]
     outcomes = encode_rows(found, reader.encoder)
     count = fitting(outcomes, limits)

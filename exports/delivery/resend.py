@@ -15,7 +15,7 @@ from partners.contract import Encoder, Limits, Refusal, Skip
 GONE = Refusal(
     "deleted",
     "",
-    "The record was deleted from the event log after it had been rejected.",
+    "The record was deleted after it had been rejected.",
     "Nothing to do: deleted records are not sent.",
 )
 
@@ -25,15 +25,14 @@ def encoder_of(run: Run, *, now: datetime) -> Encoder:
 
     Amplitude tells repeats apart by insert_id and device_id (Amplitude, HTTP V2).
     """
-    frozen = runs.frozen_settings(run.export, sent_before=run)
-    return run.integration.adapter.encoder(runs.encode_options(frozen, now=now))
+    return runs.encoder(run, runs.frozen_settings(run.export, sent_before=run), now=now)
 
 
 def resend(*, run: Run, lease: Lease, exchange: Exchange, limits: Limits, now: datetime) -> Result:
     """Send what is due of this shard's queued records, oldest first, and settle it. Returns what the exchange says."""
     due = Rejected.objects.filter(shard_id=lease.shard_id, resend_at__lte=now).order_by("id")
     record_ids = list(due.values_list("record_id", flat=True)[: limits.records])
-    rows = store.read_by_ids(run.export.project_id, record_ids)
+    rows = store.read_by_ids(run.export.project_id, record_ids, runs.log_of(run))
     found = [rows[record_id] for record_id in record_ids if record_id in rows]
     outcomes = encode_rows(found, encoder_of(run, now=now))
     count = fitting(outcomes, limits) if outcomes else 0

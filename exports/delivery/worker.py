@@ -22,7 +22,7 @@ from exports.delivery.ahead import ahead
 from exports.delivery.batches import Batch, BatchReader, sendable
 from exports.delivery.exchange import Exchange, Result, ids_of
 from exports.delivery.lease import Guard, Heartbeat, Lease, claim
-from exports.models import Axis, Export, Run, Shard, Status
+from exports.models import Export, Run, Shard, Status
 from exports_portal.common import bells
 from exports_portal.common.database import AWAY, reason
 from exports_portal.common.encrypted import SecretUnreadable
@@ -99,7 +99,7 @@ class Slice:
     def deliver(self) -> float | None:
         if self.is_first:
             lifecycle.run_started(self.run, now=_now())
-        if self.run.axis == Axis.TIME and positions.horizon() < (self.run.until_tx_id or 0):
+        if self.run.has_ceiling and positions.horizon() < (self.run.until_tx_id or 0):
             return 0.5  # a transaction that began before the ceiling is still open (DESIGN 4, ceiling)
         if self.run.is_endless and not self.shard.unconfirmed:  # they are sent again as they were, device_id and all
             runs.end_live(self.run, self.shard, fence=self.lease.fence, now=_now())
@@ -128,7 +128,7 @@ class Slice:
         return result
 
     def _deliver(self, sender: Sender) -> float | None:
-        encoder = self.integration.adapter.encoder(runs.encode_options(self.run.settings, now=_now()))
+        encoder = runs.encoder(self.run, self.run.settings, now=_now())
         reader = BatchReader(self.run, self.shard, encoder, sender.limits)
         if self.shard.held:
             result = self._drain(sender, reader)

@@ -106,8 +106,8 @@ class Export(models.Model):
     hyphenate_names = models.BooleanField(default=False)
 
     frequency = models.CharField(max_length=16, choices=Frequency.choices)
-    date_from = models.DateField(null=True, help_text="one time: first local day, inclusive")
-    date_to = models.DateField(null=True, help_text="one time: last local day, inclusive")
+    date_from = models.DateField(null=True, help_text="one time, events: first local day, inclusive")
+    date_to = models.DateField(null=True, help_text="one time, events: last local day, inclusive")
     every_hours = models.PositiveSmallIntegerField(null=True, help_text="recurring")
     start_date = models.DateField(null=True, help_text="recurring: the cycle starts at 12:00 a.m. of this local day")
 
@@ -140,8 +140,14 @@ class Export(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                name="one_time_has_dates",
-                condition=~Q(frequency="one_time") | Q(date_from__isnull=False, date_to__gte=F("date_from")),
+                name="one_time_events_have_dates",
+                condition=~Q(frequency="one_time", type="events")
+                | Q(date_from__isnull=False, date_to__gte=F("date_from")),
+            ),
+            models.CheckConstraint(
+                name="profiles_have_no_events_nor_dates",
+                condition=Q(type="events")
+                | Q(events="all", selected_events__len=0, date_from__isnull=True, date_to__isnull=True),
             ),
             models.CheckConstraint(
                 name="recurring_has_a_cycle",
@@ -176,6 +182,11 @@ class Export(models.Model):
     def label(self) -> str:
         """What people call it: its own name, else the integration's nickname."""
         return self.name or self.integration.nickname
+
+    @property
+    def of_profiles(self) -> bool:
+        """Whether it sends user profiles; else events. That never changes (seed, Points to Remember)."""
+        return self.type == ExportType.USER_PROFILES
 
     @property
     def is_active(self) -> bool:

@@ -13,7 +13,7 @@ class Rejected(models.Model):
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="rejected_records")
     shard = models.ForeignKey(Shard, on_delete=models.CASCADE, related_name="+")
-    record_id = models.BigIntegerField(help_text="id in the event log")
+    record_id = models.BigIntegerField(help_text="id in the log that its run reads")
     reason = models.CharField(max_length=64)
     field = models.CharField(max_length=120, default="")
     message = models.TextField()
@@ -39,7 +39,7 @@ class Held(models.Model):
 
     export = models.ForeignKey(Export, on_delete=models.CASCADE, related_name="held_records")
     shard = models.ForeignKey(Shard, on_delete=models.CASCADE, related_name="held_records")
-    record_id = models.BigIntegerField(help_text="id in the event log")
+    record_id = models.BigIntegerField(help_text="id in the log that its run reads")
     ids = ArrayField(models.TextField(), help_text="u:user_id and d:device_id as sent")
     not_before = models.DateTimeField()
     message = models.TextField(default="")
@@ -59,7 +59,7 @@ class Skipped(models.Model):
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="skipped_records")
     shard = models.ForeignKey(Shard, on_delete=models.CASCADE, related_name="+")
-    record_id = models.BigIntegerField()
+    record_id = models.BigIntegerField(help_text="id in the log that its run reads")
     reason = models.CharField(max_length=64)
 
     class Meta:

@@ -1,5 +1,8 @@
 """Runs and their shards: one window being delivered, and the parts that one worker each delivers in order."""
 
+import uuid
+
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import F, Q, Sum
 
@@ -8,10 +11,11 @@ from partners.models import Integration
 
 
 class Axis(models.TextChoices):
-    """Along which order a run reads the log."""
+    """In which order a run reads: the log of events or profile changes, or people themselves."""
 
     POSITION = "position", "by (tx_id, id)"
     TIME = "time", "by (occurred_at, id)"
+    PERSON = "person", "people by id"
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -33,14 +37,17 @@ class Run(models.Model):
         Integration, on_delete=models.PROTECT, related_name="runs", help_text="that of the export when it was created"
     )
     sequence = models.PositiveIntegerField()
+    uid = models.UUIDField(
+        default=uuid.uuid4, db_default=RandomUUID(), editable=False, help_text="namespace of the insert_ids of people"
+    )
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.PENDING)
     axis = models.CharField(max_length=8, choices=Axis.choices)
-    window_start = models.DateTimeField(help_text="for people on the position axis, the rule on the time axis")
+    window_start = models.DateTimeField(help_text="the rule on the time axis, a help for readers on the others")
     window_end = models.DateTimeField()
     from_tx_id = models.BigIntegerField(default=0, help_text="inclusive")
     until_tx_id = models.BigIntegerField(
         null=True,
-        help_text="exclusive: the horizon, on the time axis the ceiling; none while a live run is open",
+        help_text="exclusive: the horizon, the ceiling of a one-time run; none while a live run is open",
     )
     settings = models.JSONField()
     estimate = models.BigIntegerField(default=0)
@@ -71,11 +78,17 @@ class Run(models.Model):
         """A live run until midnight or an edit ends it at its cursor."""
         return self.until_tx_id is None
 
+    @property
+    def has_ceiling(self) -> bool:
+        """A one-time run, which owns all that had been committed when it was created (DESIGN 4, ceiling)."""
+        return self.axis != Axis.POSITION
+
 
 class Shard(models.Model):
     """A part of a run: the records with lane % of == index, delivered strictly in order under a lease.
 
-    Its cursor is (cursor_tx_id, cursor_id) or (cursor_time, cursor_id), the last record that was settled.
+    Its cursor is (cursor_tx_id, cursor_id) or (cursor_time, cursor_id), the last record that was settled; among people
+    (0, cursor_id).
     Every claim raises `fence`; settling is refused under an older one (DESIGN 5.4).
     """
 

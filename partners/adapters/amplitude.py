@@ -58,7 +58,8 @@ class AmplitudeAdapter(Adapter):
     slug = "amplitude"
     label = "Amplitude"
     category = "Analytics"
-    description = "Send events to your Amplitude project, in Europe or the Standard region."
+    description = "Send events and user profiles to your Amplitude project, in Europe or the Standard region."
+    takes_profiles = True
     fields = (
         Field(
             "api_key",
@@ -96,6 +97,9 @@ class AmplitudeAdapter(Adapter):
     def encoder(self, options: EncodeOptions) -> "AmplitudeEncoder":
         return AmplitudeEncoder(options)
 
+    def profile_encoder(self, options: EncodeOptions) -> "AmplitudeProfileEncoder":
+        return AmplitudeProfileEncoder(options)
+
     def sender(self, settings: Settings, secrets: Secrets) -> Sender:
         return AmplitudeSender(secrets["api_key"], Residency(settings["data_residency"]))
 
@@ -118,8 +122,7 @@ class AmplitudeEncoder:
     KEPT = 20_000  # pieces of a kind
 
     def __init__(self, options: EncodeOptions) -> None:
-        mapping = options.settings["user_id_mapping"]
-        self._order = tuple(dict.fromkeys((mapping, *options.identifier_priority)))
+        self._order = _order(options)
         self._with_device = options.settings["device_id_mapping"] == "clevertap_id"
         self._excluded = options.excluded_properties
         self._hyphenate = options.hyphenate_names
@@ -153,7 +156,7 @@ class AmplitudeEncoder:
 
     def _encode(self, record: Record, contact: Contact) -> Encoded | Refusal | Skip:
         """Any record, with every check."""
-        user_id, problem = self._user_id(record, contact)
+        user_id, problem = _user_id(self._order, record, contact)
         device_id = record.clevertap_id if self._with_device else None
         if user_id is None and device_id is None and problem is None:
             return Skip(NO_IDENTIFIER)
@@ -187,18 +190,6 @@ class AmplitudeEncoder:
         self._users[record.identity] = user
         self._devices[record.clevertap_id] = device
 
-    def _user_id(self, record: Record, contact: Contact) -> tuple[str | None, Problem | None]:
-        """The first usable identifier; else what is wrong with the first that is there at all."""
-        first_problem = None
-        for kind in self._order:
-            value = record.identity if kind == "identity" else getattr(contact, kind)
-            if value:
-                problem = client.check_id(value)
-                if problem is None:
-                    return value, None
-                first_problem = first_problem or problem
-        return None, first_problem
-
     def _rewrite(self, record: Record) -> tuple[bytes, bytes, int, Problem | None]:
         """Parse the properties; exclude, clean, fill the top-level keys, rename.
 
@@ -217,8 +208,81 @@ class AmplitudeEncoder:
         return self._constant + extra, orjson.dumps(cleaned), changes, None
 
 
+class AmplitudeProfileEncoder:
+    """Turns profile updates, and people as they are, into $identify events (Amplitude, Identify; Batch Event Upload).
+
+    Every property stands inside an operation, as operations and bare keys may not be mixed. There is no event_id:
+    Amplitude also takes events of one device, time and event_id for repeats, and an event may have the same numbers.
+    Never $skip_user_properties_sync: the properties are the purpose.
+    """
+
+    TEMPLATE = b'{"event_type":"$identify","time":%d,%b%b"insert_id":"%b","user_properties":%b}'
+    UNSET = "-"  # what the official SDKs send as the value of a removed property
+
+    def __init__(self, options: EncodeOptions) -> None:
+        self._order = _order(options)
+        self._with_device = options.settings["device_id_mapping"] == "clevertap_id"
+        self._excluded = options.excluded_properties
+        self._hyphenate = options.hyphenate_names
+        self._now_ms = int(options.now.timestamp() * 1000)
+
+    def wants_contact(self, record: Record) -> bool:
+        return self._order[0] != "identity" or not _is_usable(record.identity)
+
+    def encode(self, records: Sequence[Record], contacts: Mapping[int, Contact]) -> list[Encoded | Refusal | Skip]:
+        return [self._encode(record, contacts.get(record.person_id, NO_CONTACT)) for record in records]
+
+    def _encode(self, record: Record, contact: Contact) -> Encoded | Refusal | Skip:
+        user_id, problem = _user_id(self._order, record, contact)
+        device_id = record.clevertap_id if self._with_device else None
+        if user_id is None and device_id is None and problem is None:
+            return Skip(NO_IDENTIFIER)
+        operations, altered, too_deep = client.clean_value(self._operations(record), field="user_properties")
+        problem = (
+            problem
+            or (client.check_id(device_id, field="device_id") if device_id is not None else None)
+            or client.check_time(record.time_ms, now_ms=self._now_ms)
+            or too_deep
+        )
+        ids = (_piece("user_id", user_id), _piece("device_id", device_id))
+        body = self.TEMPLATE % (record.time_ms, *ids, record.uid.encode(), orjson.dumps(operations))
+        return Encoded(body, user_id, device_id, altered) if problem is None else _refusal(problem, body)
+
+    def _operations(self, record: Record) -> dict[str, dict[str, Any]]:
+        """$set and $unset. With nothing to say an empty $set still ties the device to the user."""
+        sets = {self._name(key): value for key, value in orjson.loads(record.properties).items() if self._goes(key)}
+        gone = (self._name(key) for key in record.removed if self._goes(key))
+        unset = {key: self.UNSET for key in gone if key not in sets}
+        operations = {"$unset": unset} if unset else {}
+        return {"$set": sets, **operations} if sets or not unset else operations
+
+    def _goes(self, key: str) -> bool:
+        return key not in self._excluded
+
+    def _name(self, key: str) -> str:
+        return client.hyphenate(key) if self._hyphenate else key
+
+
+def _order(options: EncodeOptions) -> tuple[str, ...]:
+    """Kinds of identifiers, the one to be tried first at the front."""
+    return tuple(dict.fromkeys((options.settings["user_id_mapping"], *options.identifier_priority)))
+
+
 def _is_usable(identity: str | None) -> bool:
     return identity is not None and client.check_id(identity) is None
+
+
+def _user_id(order: Sequence[str], record: Record, contact: Contact) -> tuple[str | None, Problem | None]:
+    """The first usable identifier; else what is wrong with the first that is there at all."""
+    first_problem = None
+    for kind in order:
+        value = record.identity if kind == "identity" else getattr(contact, kind)
+        if value:
+            problem = client.check_id(value)
+            if problem is None:
+                return value, None
+            first_problem = first_problem or problem
+    return None, first_problem
 
 
 def top_level_keys(name: str, properties: Mapping[str, Any]) -> dict[str, Any]:

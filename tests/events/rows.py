@@ -20,6 +20,18 @@ VALUES (%s, %s, 1, %s, (SELECT base FROM events_logbase) + pg_current_xact_id():
         %s, '{"n": 1}', %s)
 RETURNING id
 """
+WRITE_PROFILES = """
+WITH made AS (
+    INSERT INTO events_person (project_id, clevertap_id, identity, properties, created_at, changed_at)
+    SELECT %(project)s, gen_random_uuid(), 'person-' || n, jsonb_build_object('n', n), %(at)s, %(at)s
+      FROM generate_series(1, %(count)s) AS n
+    RETURNING id, clevertap_id, identity, properties)
+INSERT INTO events_profilechange (project_id, person_id, uid, tx_id, received_at, identity, clevertap_id, lane, changed,
+                                  removed)
+SELECT %(project)s, id, gen_random_uuid(), (SELECT base FROM events_logbase) + pg_current_xact_id()::text::bigint,
+       %(at)s, identity, clevertap_id, id %% 1024, properties, '{}'
+  FROM made
+"""
 
 
 class Writer:
@@ -39,6 +51,12 @@ class Writer:
 
     def events(self, name: EventName, count: int) -> list[int]:
         return [self.event(name, at=START + timedelta(seconds=number)) for number in range(count)]
+
+
+def write_profiles(project: Project, count: int) -> None:
+    """People of a project with one profile update each, committed."""
+    with connection.cursor() as cursor:
+        cursor.execute(WRITE_PROFILES, {"project": project.pk, "count": count, "at": START})
 
 
 @contextmanager

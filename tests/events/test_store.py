@@ -2,13 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
 
 from events import positions, store
+from events.logs import CHANGES, EVENTS, Log, people
 from events.models import DailyCount, EventName, Flag
-from tests.events.rows import START, committed, name_in, writer
+from tests.events.rows import START, committed, name_in, write_profiles, writer
 from tests.factories import PersonFactory, ProjectFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -195,18 +197,29 @@ def test_reading_leaves_the_connection_as_it_was(name: EventName) -> None:
         assert cursor.fetchone() == ("on",)
 
 
-@pytest.mark.parametrize("axis", [store.POSITION, store.TIME])
+@pytest.mark.parametrize(
+    ("log", "axis", "index"),
+    [
+        (EVENTS, store.POSITION, "events_by_position"),
+        (EVENTS, store.TIME, "events_by_time"),
+        (CHANGES, store.POSITION, "changes_by_position"),
+        (CHANGES, store.TIME, "changes_by_time"),
+        (people(UUID(int=1)), store.PERSON, "people_by_project"),
+    ],
+)
 @pytest.mark.parametrize("analysed", [False, True])
-def test_a_page_walks_its_index_even_when_statistics_are_missing(name: EventName, axis: Any, analysed: bool) -> None:
+def test_a_page_walks_its_index_even_when_statistics_are_missing(
+    name: EventName, log: Log, axis: Any, index: str, analysed: bool
+) -> None:
     write(name, 2_000)
-    after = 0 if axis is store.POSITION else START
+    write_profiles(name.project, 2_000)
+    after = START if axis is store.TIME else 0
     values = {"project": name.project_id, "after": after, "after_id": 0, "until_tx": 10**12, "end": FUTURE, "limit": 9}
     with connection.cursor() as cursor:
         if analysed:
-            cursor.execute("ANALYZE events_event")
+            cursor.execute("ANALYZE events_event, events_profilechange, events_person")
     with store._reader() as run:
-        plan = "\n".join(line for (line,) in run(f"EXPLAIN SELECT * {axis.scanned}", values))
-    index = "events_by_position" if axis is store.POSITION else "events_by_time"
+        plan = "\n".join(line for (line,) in run(f"EXPLAIN SELECT * {axis.of(log).scanned}", values))
     assert f"Index Scan using {index}" in plan
     assert "Sort" not in plan
     assert "Filter" not in plan

@@ -81,6 +81,19 @@ def capture(project) -> Callable[..., list[dict[str, Any]]]:
 
 
 @pytest.fixture
+def capture_profiles(project) -> Callable[..., None]:
+    """capture_profiles({"person-1": {"City": "Pune", "Plan": None}, …}) uploads one profile update each."""
+
+    def upload(profiles: dict[str, dict[str, Any]]) -> None:
+        records = [{"type": "profile", "identity": key, "profileData": data} for key, data in profiles.items()]
+        for start in range(0, len(records), 1000):
+            result = ingest(project=project, records=records[start : start + 1000], now=now())
+            assert not result.refused
+
+    return upload
+
+
+@pytest.fixture
 def one_time(project, integration) -> Callable[..., Export]:
     """one_time(events=…) creates an export of the last days, one_time(other) to another integration."""
 
@@ -105,6 +118,19 @@ def recurring(project, integration) -> Callable[..., Export]:
 
 
 @pytest.fixture
+def profile_export(project, integration) -> Callable[..., Export]:
+    """profile_export("live", …) creates an export of user profiles; a recurring one that began yesterday."""
+
+    def create(frequency: str = "one_time", **more: Any) -> Export:
+        if frequency == "recurring":
+            more = {"every_hours": 24, "start_date": today(project) - timedelta(days=1), **more}
+        spec = ExportSpec(integration.pk, frequency, type="user_profiles", **more)
+        return actions.create_export(project=project, spec=spec, by=ANN, now=now())
+
+    return create
+
+
+@pytest.fixture
 def live(project, integration) -> Callable[..., Export]:
     """live(events=…) creates a live export."""
 
@@ -120,6 +146,11 @@ def edit(export: Export, *, version: int | None = None, **changes: Any) -> Expor
     export.refresh_from_db()
     spec = replace(spec_of(export), **changes)
     return actions.edit_export(export=export, spec=spec, version=version, by=ANN, now=now())
+
+
+def people(count: int, **data: Any) -> dict[str, dict[str, Any]]:
+    """Profile data by identity, for capture_profiles."""
+    return {f"person-{number:04}": {"Number": number, **data} for number in range(count)}
 
 
 def work_once(export: Export) -> None:
@@ -151,6 +182,11 @@ def flow(export: Export, *, rounds: int = 5) -> Export:
 def unique(sandbox: Sandbox) -> list[dict[str, Any]]:
     """What Amplitude would keep: the accepted events without repeats."""
     return [record["event"] for record in sandbox.events() if not record["duplicate"]]
+
+
+def by_user(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
+    """The last of these for each user."""
+    return {event["user_id"]: event for event in unique(sandbox)}
 
 
 def skip_waits(export: Export) -> None:

@@ -13,7 +13,7 @@ from exports.schedule import local_instant
 from exports.spec import ExportSpec
 from projects.models import Project
 from tests.exports.conftest import ANN, deliver, now, skip_waits, today, unique
-from tests.exports.transactions import late_events
+from tests.exports.transactions import late_rows
 
 SECOND = timedelta(seconds=1)
 
@@ -130,7 +130,7 @@ def test_transactions_held_open_across_an_edge_fall_into_the_window_in_which_the
     """What comes behind an open one waits with it; what is rolled back is in no window."""
     capture(2)
     export = deliver(recurring())
-    with late_events(1) as over_two_edges, late_events(4) as rolled_back, late_events(5) as over_one_edge:
+    with late_rows("events", 1) as over_two_edges, late_rows("events", 4) as rolled_back, late_rows("events", 5) as over_one_edge:
         capture(3)
         assert reads_at_the_next_edge(export) == 0
         over_one_edge.commit()
@@ -147,7 +147,7 @@ def test_a_one_time_export_waits_for_transactions_older_than_the_click_and_takes
     capture, one_time, sandbox
 ):
     capture(2)
-    with late_events(3) as open_at_the_click, late_events(4) as rolled_back:
+    with late_rows("events", 3) as open_at_the_click, late_rows("events", 4) as rolled_back:
         capture(1)
         export = one_time()
         capture(5)

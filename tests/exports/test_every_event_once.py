@@ -1,4 +1,4 @@
-"""Rule 1: whatever happens to an export, every event captured since its start is in exactly one window."""
+"""Rule 1: whatever happens to an export, every record captured since its start is in exactly one window."""
 
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ from exports_portal.common.errors import Refused
 from projects.actions import edit_project
 from tests.exports.conftest import ANN, now, today, unique
 from tests.exports.requests_out import request_out, settle
-from tests.exports.transactions import late_events
+from tests.exports.transactions import late_rows
 
 ACTS = (
     "capture", "capture", "late_begin", "late_commit", "late_rollback", "boundary", "run_now", "hours", "later", "live",
@@ -33,25 +33,28 @@ BEGIN = datetime(2026, 10, 24, 15, 0, tzinfo=UTC)  # ten hours before Berlin's l
 
 
 class Story:
-    """One export and what happens to it. `captured` counts the events that must arrive, each in one window."""
+    """One export and what happens to it. `captured` counts the records that must arrive, each in one window."""
 
-    def __init__(self, project: Any, integration: Any, stack: ExitStack) -> None:
-        self.project, self.stack = project, stack
+    def __init__(self, kind: str, project: Any, integration: Any, stack: ExitStack) -> None:
+        self.kind, self.project, self.stack = kind, project, stack
         self.clock = stack.enter_context(time_machine.travel(BEGIN))
-        spec = ExportSpec(integration.pk, "recurring", every_hours=4, start_date=today(project))
+        spec = ExportSpec(integration.pk, "recurring", type=kind, every_hours=4, start_date=today(project))
         self.export = actions.create_export(project=project, spec=spec, by=ANN, now=now())
         self.captured, self.late, self.zone = 0, [], 0
         self.asleep: list[Any] = []
 
     def capture(self) -> None:
-        at = int(now().timestamp())
-        record = {"type": "event", "identity": f"person-{self.captured % 3}", "evtName": "Opened", "ts": at}
+        record = {"identity": f"person-{self.captured % 3}", "ts": int(now().timestamp())}
+        if self.kind == "events":
+            record |= {"type": "event", "evtName": "Opened"}
+        else:
+            record |= {"type": "profile", "profileData": {"Captured": self.captured}}
         ingest(project=self.project, records=[record] * 3, now=now())
         self.captured += 3
 
     def late_begin(self) -> None:
         if self.captured:
-            self.late.append(self.stack.enter_context(late_events(2)))
+            self.late.append(self.stack.enter_context(late_rows(self.kind, 2)))
 
     def late_commit(self) -> None:
         if self.late:
@@ -146,13 +149,14 @@ class Story:
             self.work()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("kind", ["events", "user_profiles"])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=st.lists(st.sampled_from(ACTS), min_size=5, max_size=25))
 @pytest.mark.usefixtures("transactional_db")
-def test_every_captured_event_is_in_exactly_one_window(project, integration, sandbox, acts):
+def test_every_captured_record_is_in_exactly_one_window(project, integration, sandbox, kind, acts):
     _clear(sandbox)
     with ExitStack() as stack:
-        story = Story(project, integration, stack)
+        story = Story(kind, project, integration, stack)
         for act in acts:
             getattr(story, "zone_moves" if act == "zone" else act)()
         story.finish()
@@ -166,4 +170,6 @@ def _clear(sandbox: Any) -> None:
     """Hypothesis runs all its examples within one test: each begins with an empty log and sandbox."""
     sandbox.reset()
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE exports_export, events_event, events_person, events_eventname CASCADE")
+        cursor.execute(
+            "TRUNCATE exports_export, events_event, events_profilechange, events_person, events_eventname CASCADE"
+        )

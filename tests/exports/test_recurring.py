@@ -151,7 +151,7 @@ def test_one_time_and_stopped_exports_cannot_be_edited(recurring, one_time):
         ({"events": "selected"}, "selected_events"),
         ({"events": "selected", "selected_events": ("No such event",)}, "selected_events"),
         ({"identifier_priority": ("identity", "identity")}, "identifier_priority"),
-        ({"type": "user_profiles"}, "type"),
+        ({"type": "people"}, "type"),
         ({"name": "x" * 201}, "name"),
         ({"integration_id": 0}, "integration"),
         ({"date_from": "today"}, "date_from"),

@@ -17,7 +17,7 @@ from exports.models import Export, Run, Shard, Status
 from exports_portal.embedded import Postgres
 from exports_portal.server_programs import postgres_binaries
 from tests.exports.conftest import ANN, deliver, flow, now, skip_waits, unique, work_once
-from tests.exports.transactions import late_events
+from tests.exports.transactions import late_rows
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_exports_go_on_after_a_restore_where_they_stood(capture, recurring, live
     sandbox.faults({"kind": "throttle", "users": ["person-0001"], "count": 1})
     flow(streaming)
     capture(2)
-    with late_events(5):  # never committed, so never captured
+    with late_rows("events", 5):  # never committed, so never captured
         waiting = one_time()
         work_once(waiting)
         with restored(elsewhere):

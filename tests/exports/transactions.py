@@ -7,6 +7,21 @@ from typing import Any
 import psycopg
 from django.db import connection
 
+COPIES = {
+    "events": """
+        INSERT INTO events_event (project_id, name_id, person_id, uid, tx_id, received_at, occurred_at, identity,
+               clevertap_id, lane, properties, flags)
+        SELECT project_id, name_id, person_id, gen_random_uuid(), pg_current_xact_id()::text::bigint, now(),
+               occurred_at, identity, clevertap_id, lane, properties, flags
+          FROM (SELECT * FROM events_event LIMIT 1) AS one, generate_series(1, %s)""",
+    "user_profiles": """
+        INSERT INTO events_profilechange (project_id, person_id, uid, tx_id, received_at, identity, clevertap_id, lane,
+               changed, removed)
+        SELECT project_id, person_id, gen_random_uuid(), pg_current_xact_id()::text::bigint, now(), identity,
+               clevertap_id, lane, changed, removed
+          FROM (SELECT * FROM events_profilechange LIMIT 1) AS one, generate_series(1, %s)""",
+}
+
 
 @contextmanager
 def open_writer() -> Iterator["psycopg.Connection[Any]"]:
@@ -20,15 +35,8 @@ def open_writer() -> Iterator["psycopg.Connection[Any]"]:
 
 
 @contextmanager
-def late_events(count: int) -> Iterator["psycopg.Connection[Any]"]:
-    """Copies of an event that is in the log already, captured by a transaction that has not committed yet."""
+def late_rows(kind: str, count: int) -> Iterator["psycopg.Connection[Any]"]:
+    """Copies of an event or profile update that is in its log already, by a transaction that has not committed yet."""
     with open_writer() as writer:
-        writer.execute(
-            "INSERT INTO events_event (project_id, name_id, person_id, uid, tx_id, received_at, occurred_at, identity,"
-            " clevertap_id, lane, properties, flags)"
-            " SELECT project_id, name_id, person_id, gen_random_uuid(), pg_current_xact_id()::text::bigint, now(),"
-            " occurred_at, identity, clevertap_id, lane, properties, flags"
-            " FROM (SELECT * FROM events_event LIMIT 1) AS one, generate_series(1, %s)",
-            [count],
-        )
+        writer.execute(COPIES[kind], [count])
         yield writer

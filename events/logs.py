@@ -1,0 +1,85 @@
+"""What can be read for an export: the event log, the profile log, and people as they are now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import LiteralString, NamedTuple
+from uuid import UUID
+
+from events.profiles import PUSH_TOKEN
+
+
+class ProfileRow(NamedTuple):
+    """An accepted profile update, or a person as they are now. Its first fields stand where those of EventRow do.
+
+    `properties` is JSON text of the keys that are set, `removed` those taken away. `occurred_at` is when the update was
+    received; of a person, the last one. A person's tx_id is 0: people are in no log, and read in the order (0, id).
+    """
+
+    id: int
+    uid: str
+    removed: Sequence[str]
+    occurred_at: datetime
+    tx_id: int
+    person_id: int
+    identity: str | None
+    clevertap_id: str
+    properties: str
+    time_ms: int
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return "User profile"
+
+    @property
+    def plain(self) -> bool:
+        """Never: a partner wants the keys inside operations."""
+        return False
+
+
+@dataclass(frozen=True)
+class Log:
+    """What is read: a table and, over its alias `e`, what makes a row. `body` is the large part of it, as text.
+
+    time, lane: the columns for the time axis and for cutting into shards. namespace: that of the uids of people.
+    """
+
+    table: LiteralString
+    columns: LiteralString
+    body: LiteralString
+    time: LiteralString
+    lane: LiteralString
+    namespace: UUID | None = None
+
+
+EVENTS = Log(
+    "events_event",
+    "e.id, e.uid::text, e.name_id, e.occurred_at, e.tx_id, e.person_id, e.identity, e.clevertap_id,"
+    " {body}, e.flags, (date_part('epoch', e.occurred_at) * 1000)::bigint",
+    body="e.properties::text",
+    time="occurred_at",
+    lane="e.lane",
+)
+CHANGES = Log(
+    "events_profilechange",
+    "e.id, e.uid::text, e.removed, e.received_at, e.tx_id, e.person_id, e.identity, e.clevertap_id,"
+    " {body}, (date_part('epoch', e.received_at) * 1000)::bigint",
+    body="e.changed::text",
+    time="received_at",
+    lane="e.lane",
+)
+_PEOPLE = Log(
+    "events_person",
+    "e.id, NULL, '{{}}'::text[], e.changed_at, 0::bigint, e.id, e.identity, e.clevertap_id,"
+    " {body}, (date_part('epoch', e.changed_at) * 1000)::bigint",
+    body="(jsonb_strip_nulls(jsonb_build_object('Name', e.name, 'Email', e.email, 'Phone', e.phone))"
+    f" || (e.properties - '{PUSH_TOKEN}'))::text",
+    time="changed_at",
+    lane="e.id",  # each person comes once, so any cut will do
+)
+
+
+def people(namespace: UUID) -> Log:
+    """All people as they are when they are read. The uid of a row is the uuid5 of the person in the namespace."""
+    return replace(_PEOPLE, namespace=namespace)
