@@ -175,10 +175,12 @@ class Detail:
             for spec in adapter.fields
             if not spec.secret
         ]
+        events = [("Events", ", ".join(export.selected_events) or export.get_events_display())]
         return [
             ("Partner Nickname", integration.nickname),
             *mapping,
-            ("Events", ", ".join(export.selected_events) or export.get_events_display()),
+            ("Type", export.get_type_display()),
+            *([] if export.of_profiles else events),
             ("Identifier priority", ", ".join(name.capitalize() for name in export.identifier_priority)),
             ("Excluded properties", ", ".join(export.excluded_properties) or "none"),
             ("Hyphenate names", "yes" if export.hyphenate_names else "no"),
@@ -188,11 +190,12 @@ class Detail:
         ]
 
     def _dates(self) -> str:
+        export = self.export
         if self.is_single:
-            return words.days(self.export.date_from, self.export.date_to)
-        if self.export.start_date is None:
-            return f"what is captured from {words.on(self.export.captured_from)} on"
-        return f"from {words.day(self.export.start_date)}, 12:00 a.m."
+            return self.line.rhythm
+        if export.start_date is None:
+            return f"what is captured from {words.on(export.captured_from)} on"
+        return f"from {words.day(export.start_date)}, 12:00 a.m."
 
     @cached_property
     def history(self) -> list[Change]:

@@ -5,11 +5,12 @@ from datetime import date
 from typing import Any
 
 from django import forms
+from django.utils.html import format_html
 
 from events.models import EventName
 from exports import schedule
 from exports.hints import ENGAGEMENT_HINTS
-from exports.models import EventChoice, Export, Frequency
+from exports.models import EventChoice, Export, ExportType, Frequency
 from exports.models.export import EVERY_HOURS
 from exports.spec import GOING_ON, IDENTIFIERS, OFFERED, ExportSpec
 from exports_portal.common import words
@@ -23,6 +24,7 @@ IDENTIFIER_LABELS = {"identity": "Identity", "email": "Email", "phone": "Phone"}
 # fields of the form that are named as the export's
 SHOWN = (
     "name",
+    "type",
     "events",
     "selected_events",
     "identifier_priority",
@@ -33,8 +35,13 @@ SHOWN = (
     "start_date",
     "version",
 )
+TYPE_HINTS = {ExportType.EVENTS: "What people did", ExportType.USER_PROFILES: "Who they are"}
 FREQUENCY_HINTS = {
-    Frequency.ONE_TIME: "up to the last 60 days",
+    Frequency.ONE_TIME: format_html(
+        '<span data-when="events">{}</span><span data-when="profiles">{}</span>',
+        "up to the last 60 days",
+        "all people, once",
+    ),
     Frequency.RECURRING: "every 4 to 24 hours",
     Frequency.LIVE: "within seconds",
 }
@@ -89,13 +96,14 @@ class ExportForm(forms.Form):
         widget=forms.Select(attrs={"data-first": True}),
     )
     name = forms.CharField(label="Name (optional)", required=False, widget=forms.TextInput(attrs={"maxlength": 200}))
+    type = forms.ChoiceField(label="Type", initial=ExportType.EVENTS, required=False)
     events = forms.ChoiceField(choices=EventChoice.choices, initial=EventChoice.ALL)
     selected_events = forms.MultipleChoiceField(label="Events to export", required=False)
     identifier_priority = PriorityField(
         label="Identifier priority",
         initial=IDENTIFIERS,
         required=False,
-        help_text="Which identifier becomes the user id when the one chosen for the integration is missing.",
+        help_text="Which identifier becomes the user id when the integration’s own is missing or cannot be used.",
     )
     excluded_properties = LinesField(
         label="Excluded properties", required=False, help_text="One name per line. They never leave the portal."
@@ -128,6 +136,7 @@ class ExportForm(forms.Form):
         integrations: list[Integration],
         catalogue: list[EventName],
         today: date,
+        types: list[ExportType],
         export: Export | None = None,
         **kwargs: Any,
     ) -> None:
@@ -135,6 +144,7 @@ class ExportForm(forms.Form):
         self.project, self.export, self.catalogue, self.today = project, export, catalogue, today
         self.presets = schedule.presets(today)
         self._offer_integrations(integrations)
+        self._offer_types(types)
         self._offer_events(catalogue)
         self._offer_days()
         if export is not None:
@@ -145,6 +155,12 @@ class ExportForm(forms.Form):
         self.fields["integration"].choices = choices  # type: ignore[attr-defined]
         if integrations:
             self.fields["integration"].initial = integrations[0].pk
+
+    def _offer_types(self, types: list[ExportType]) -> None:
+        hints = {str(name): hint for name, hint in TYPE_HINTS.items()}
+        choices = [(name, name.label) for name in types]
+        self.fields["type"].choices = choices  # type: ignore[attr-defined]
+        self.fields["type"].widget = CardSelect(choices=choices, hints=hints)
 
     def _offer_events(self, catalogue: list[EventName]) -> None:
         known = [(row.name, row.name) for row in catalogue]
@@ -189,16 +205,19 @@ class ExportForm(forms.Form):
         return sent
 
     def spec(self) -> ExportSpec:
-        """What was asked for; fields of the other frequency are left out. Only for a form without errors."""
+        """What was asked for; fields of the other type and frequency are left out. Only for a form without errors."""
         data = self.cleaned_data
+        kind = data["type"] or self.get_initial_for_field(self.fields["type"], "type")
         one_time, recurring = (data["frequency"] == name for name in (Frequency.ONE_TIME, Frequency.RECURRING))
-        first, last = self._days()
+        first, last = self._days() if kind == ExportType.EVENTS else (None, None)
+        events = data["events"] if kind == ExportType.EVENTS else EventChoice.ALL
         return ExportSpec(
             integration_id=data["integration"],
             frequency=data["frequency"],
             name=data["name"],
-            events=data["events"],
-            selected_events=tuple(data["selected_events"]) if data["events"] == EventChoice.SELECTED else (),
+            type=kind,
+            events=events,
+            selected_events=tuple(data["selected_events"]) if events == EventChoice.SELECTED else (),
             identifier_priority=data["identifier_priority"],
             excluded_properties=data["excluded_properties"],
             hyphenate_names=data["hyphenate_names"],

@@ -7,11 +7,12 @@ from typing import Any
 
 from exports import actions
 from exports.forms import ExportForm
-from exports.models import Export, Frequency
+from exports.models import Export, ExportType, Frequency
 from exports.preview import Preview, preview
 from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Invalid, Refused
 from exports_portal.common.forms import accepts
+from partners.registry import adapter_for
 from projects.models import Project
 
 LARGE = 1_000_000
@@ -24,21 +25,45 @@ class Sent:
     preview: Preview | None = None
     problem: str = ""
     per_day: bool = False
+    of_profiles: bool = False
+
+    @property
+    def noun(self) -> str:
+        """What is counted, in the right number."""
+        one = self.preview is not None and self.preview.estimate == 1
+        if not self.of_profiles:
+            return "record" if one else "records"
+        if self.per_day:
+            return "profile update" if one else "profile updates"
+        return "person" if one else "people"
+
+    @property
+    def nothing(self) -> str:
+        """The sentence instead of a preview without records."""
+        if not self.per_day:
+            return "There are no people yet." if self.of_profiles else "No record of these days matches."
+        if self.of_profiles:
+            return "No profile has changed in the last 24 hours; changes will be sent as they come."
+        return "No record of these days matches yet; new ones will be sent as they come."
 
     @property
     def is_large(self) -> bool:
-        """Worth a hint on the partner's event volume."""
-        return self.preview is not None and not self.per_day and self.preview.estimate >= LARGE
+        """Worth a hint on the partner's event volume, for which profiles do not count (Amplitude, Identify)."""
+        if self.preview is None or self.per_day or self.of_profiles:
+            return False
+        return self.preview.estimate >= LARGE
 
 
 def form_for(project: Project, partner: str, data: Any, *, now: datetime, export: Export | None = None) -> ExportForm:
     """The panel's form with what this project offers."""
+    types = list(ExportType) if adapter_for(partner).takes_profiles else [ExportType.EVENTS]
     return ExportForm(
         data,
         project=project,
         integrations=list(project.integrations.connected().filter(partner=partner).order_by("nickname")),
         catalogue=list(project.event_names.order_by("-count", "name")),
         today=now.astimezone(project.tz).date(),
+        types=[ExportType(export.type)] if export else types,
         export=export,
     )
 
@@ -76,7 +101,11 @@ def what_will_be_sent(form: ExportForm, *, project: Project, now: datetime) -> S
         return Sent(problem="Complete the form to see what will be sent.")
     spec = form.spec()
     try:
-        return Sent(preview(project=project, spec=spec, now=now), per_day=spec.frequency != Frequency.ONE_TIME)
+        return Sent(
+            preview(project=project, spec=spec, now=now),
+            per_day=spec.frequency != Frequency.ONE_TIME,
+            of_profiles=spec.of_profiles,
+        )
     except Invalid as error:
         return Sent(problem=form.problem(error))
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
+from uuid import UUID
 
 import orjson
 
@@ -70,9 +71,14 @@ def _run(export: Export, *, now: datetime) -> Run:
     run = Run(export=export, integration=export.integration, axis=axis, until_tx_id=0)
     run.window_start, run.window_end = window
     run.settings = {**runs.frozen_settings(export), "captured_from": None}
-    if export.pk and axis == Axis.PERSON:  # shown with the insert_ids that people have in its only run
-        run.uid = export.runs.values_list("uid", flat=True).first() or run.uid
+    if axis == Axis.PERSON:
+        run.uid = _uid(export)
     return run
+
+
+def _uid(export: Export) -> UUID:
+    """Of its only run, so that people are shown with their insert_ids; until there is one, the same at each look."""
+    return (export.runs.values_list("uid", flat=True).first() if export.pk else None) or UUID(int=0)
 
 
 def _rows(run: Run, limit: int) -> list[store.Row]:

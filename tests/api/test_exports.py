@@ -11,6 +11,7 @@ from tests.factories import (
     EventNameFactory,
     ExportFactory,
     IntegrationFactory,
+    PersonFactory,
     RejectedFactory,
     RunFactory,
 )
@@ -61,6 +62,40 @@ def test_creating_a_one_time_export_fills_the_defaults_and_makes_its_run(api, on
     run = api.get(f"{ADDRESS}{body['id']}/runs/").json()["results"][0]
     assert datetime.fromisoformat(run["window"]["start"]) == datetime(2026, 10, 31, 18, 30, tzinfo=UTC)
     assert datetime.fromisoformat(run["window"]["end"]) == datetime(2026, 11, 23, 18, 30, tzinfo=UTC)
+
+
+def test_user_profiles_once_are_all_people_whatever_the_days(api, project, integration):
+    PersonFactory(project=project, properties={"City": "Pune"})
+    body = {"integration": integration.pk, "type": "user_profiles", "frequency": "one_time"}
+    preview = api.post(f"{ADDRESS}preview/", body).json()
+    assert preview["estimate"] == 1
+    assert preview["records"][0]["event_name"] == "User profile"
+    assert preview["records"][0]["payload"]["user_properties"] == {"$set": {"City": "Pune"}}
+    for dates in ({}, {"date_from": "2026-11-01", "date_to": "2026-11-23"}, {"date_from": None, "date_to": None}):
+        answer = api.post(ADDRESS, {**body, **dates})
+        assert answer.status_code == 201, answer.content
+        made = answer.json()
+        assert (made["type"], made["date_from"], made["date_to"]) == ("user_profiles", None, None)
+        run = api.get(f"{ADDRESS}{made['id']}/runs/").json()["results"][0]
+        assert datetime.fromisoformat(run["window"]["start"]) == datetime.fromisoformat(run["window"]["end"]) == NOW
+    assert api.get(f"{ADDRESS}?type=user_profiles").json()["count"] == 3
+
+
+@pytest.mark.parametrize("type_", ["events", "user_profiles"])
+def test_the_type_cannot_be_changed(api, recurring, type_):
+    pk = api.post(ADDRESS, {**recurring, "type": type_}).json()["id"]
+    other = "events" if type_ == "user_profiles" else "user_profiles"
+    answer = api.patch(f"{ADDRESS}{pk}/", {"type": other})
+    assert answer.status_code == 400
+    assert answer.json()["type"][0].startswith("You cannot change the export from User Profile to Event")
+    assert api.patch(f"{ADDRESS}{pk}/", {"type": type_, "hyphenate_names": True}).status_code == 200
+
+
+@pytest.mark.parametrize("changes", [{"events": "engagement"}, {"selected_events": ["Charged"]}])
+def test_events_do_not_belong_to_user_profiles(api, recurring, changes):
+    answer = api.post(ADDRESS, {**recurring, "type": "user_profiles", **changes})
+    assert answer.status_code == 400
+    assert set(answer.json()) == set(changes)
 
 
 def test_a_recurring_export_waits_for_its_first_boundary(api, recurring):

@@ -55,6 +55,8 @@ def paint(email: str) -> tuple[Project, dict[str, str]]:
         "export-rejected": f"{exports}{running.pk}/?tab=rejected",
         "export-skipped": f"{exports}{running.pk}/?tab=skipped",
         "export-settings": f"{exports}{running.pk}/?tab=settings",
+        "export-profiles": f"{exports}{project.exports.get(type='user_profiles').pk}/",
+        "export-profiles-edit": f"{exports}{project.exports.get(type='user_profiles').pk}/edit/",
         "events": "/events/",
         "profiles": "/profiles/",
         "profile": f"/profiles/{project.people.latest('pk').pk}/",
@@ -110,8 +112,9 @@ def _exports(project: Project, growth: Any, campaigns: Any, now: datetime) -> An
     for _ in range(12):
         RejectedFactory(run=backfill)
     waiting = ExportFactory(
-        project=project, integration=growth, name="User traits", recurring=True, created_at=now - timedelta(hours=9)
-    )
+        project=project, integration=growth, name="User traits", recurring=True, type="user_profiles",
+        created_at=now - timedelta(hours=9),
+    )  # fmt: skip
     RunFactory(export=waiting, done=True, counts={"delivered": 402_118})
     streaming = ExportFactory(
         project=project, integration=campaigns, recurring=True, every_hours=6, events="engagement", running=True,

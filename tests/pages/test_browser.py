@@ -246,6 +246,28 @@ def test_filters_are_applied_from_the_popover_and_reset(signed_in: Page, exports
     expect(signed_in).to_have_url(re.compile("page_size=10"))
 
 
+def test_user_profiles_are_exported_from_the_panel(signed_in: Page, exports: str, scene: Any) -> None:
+    signed_in.goto(f"{exports}new/amplitude/")
+    panel = signed_in.get_by_role("dialog", name="Export to Amplitude")
+    expect(panel.get_by_text("All events", exact=True)).to_be_visible()
+    panel.get_by_text("User profiles", exact=True).click()
+    for words in ("All events", "Selected events", "Days start at 12:00 a.m.", "up to the last 60 days"):
+        expect(panel.get_by_text(words, exact=False).first).to_be_hidden()
+    expect(panel.get_by_text("All people of this project are sent once")).to_be_visible()
+    expect(panel.locator("#sent")).to_contain_text("About 12 people.")
+    panel.get_by_text("Preview payload").click()
+    expect(panel.locator("#sent")).to_contain_text('"event_type": "$identify"')
+    panel.get_by_text("Live Data Streaming").click()
+    expect(panel.get_by_text("All people of this project are sent once")).to_be_hidden()
+    panel.get_by_text("One time").click()
+    panel.get_by_role("button", name="Export", exact=True).click()
+    expect(signed_in.get_by_role("status").filter(has_text="Amplitude data export initiated")).to_be_visible()
+    row = signed_in.locator("table.exports tbody tr").first
+    expect(row).to_contain_text("User profiles")
+    expect(row).to_contain_text("all people")
+    assert Export.objects.latest("pk").type == "user_profiles"
+
+
 def test_everything_works_without_a_script(browser: Browser, live_server: Any, exports: str, scene: Any) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
@@ -265,4 +287,11 @@ def test_everything_works_without_a_script(browser: Browser, live_server: Any, e
     row.get_by_role("link", name="Stop").click()
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("Amplitude data export stopped")).to_be_visible()
+    page.goto(f"{exports}new/amplitude/")
+    page.get_by_text("User profiles", exact=True).last.click()
+    expect(page.get_by_text("All events", exact=True)).to_be_hidden()
+    page.get_by_role("button", name="Preview payload").click()
+    expect(page.locator("#sent")).to_contain_text("About 12 people.")
+    page.get_by_role("button", name="Export", exact=True).click()
+    expect(page.locator("table.exports tbody tr").first).to_contain_text("all people")
     context.close()

@@ -9,7 +9,7 @@ from events.models import LogBase
 from exports.models import Export
 from exports_portal.common.models import AuditEntry
 from projects.models import Project
-from tests.factories import EventFactory, EventNameFactory, ExportFactory, IntegrationFactory
+from tests.factories import EventFactory, EventNameFactory, ExportFactory, IntegrationFactory, PersonFactory
 from tests.pages.html import Site, body, text
 
 PANEL = {
@@ -129,7 +129,7 @@ def test_only_what_works_is_offered(exports: str, site: Site, integration: Any) 
     for words in ("All events", "Selected events", "Engagement events", "One time", "Recurring", "Geocluster Entered"):
         assert words in shown
     assert "Live Data Streaming" in shown
-    assert "User profiles Who they are" not in shown
+    assert "Events What people did User profiles Who they are" in shown
 
 
 def test_what_will_be_sent_is_shown_exactly(exports: str, site: Site, panel: dict[str, Any], project: Project) -> None:
@@ -143,6 +143,50 @@ def test_what_will_be_sent_is_shown_exactly(exports: str, site: Site, panel: dic
     whole = text(site.post(f"{exports}new/amplitude/", panel))
     assert shown in whole
     assert not Export.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_export_of_profiles_leaves_out_events_and_days(
+    exports: str, site: Site, panel: dict[str, Any], project: Project
+) -> None:
+    given = {"type": "user_profiles", "events": "selected", "selected_events": [], "preset": "custom"}
+    response = site.client.post(f"{exports}new/amplitude/", {**panel, **given}, follow=True)
+    assert "Amplitude data export initiated" in text(response)
+    assert "User profiles JSON One time all people PENDING" in text(response)
+    export = project.exports.get()
+    assert (export.type, export.events, export.date_from) == ("user_profiles", "all", None)
+
+
+def test_which_people_will_be_sent_is_shown(exports: str, site: Site, panel: dict[str, Any], project: Project) -> None:
+    del panel["export"]
+    profiles = {**panel, "type": "user_profiles"}
+    url = f"{exports}new/amplitude/"
+    assert "There are no people yet." in text(site.post(url, profiles, htmx=True))
+    live = {**profiles, "frequency": "live"}
+    assert "No profile has changed in the last 24 hours" in text(site.post(url, live, htmx=True))
+    PersonFactory(project=project, name="Asha Rao", properties={"City": "Pune"})
+    shown = text(site.post(url, profiles, htmx=True))
+    assert shown.startswith("What will be sent About 1 person. Preview payload SENT User profile")
+    assert '"City": "Pune"' in shown
+    assert shown in text(site.post(url, profiles))
+
+
+def test_the_type_of_an_export_is_not_up_for_change(exports: str, site: Site, project: Project, panel: Any) -> None:
+    export = ExportFactory(project=project, integration_id=panel["integration"], recurring=True, type="user_profiles")
+    url = f"{exports}{export.pk}/edit/"
+    shown = site.text(url)
+    assert "User profiles Who they are" in shown
+    assert "Events What people did" not in shown
+    given = {
+        **panel, "frequency": "recurring", "every_hours": export.every_hours, "start_date": export.start_date,
+        "version": export.version,
+    }  # fmt: skip
+    response = site.post(url, {**given, "type": "events"})
+    assert response.status_code == 422
+    assert "events is not one of the available choices" in text(response)
+    assert "Amplitude data export updated" in text(site.client.post(url, given, follow=True))
+    export.refresh_from_db()
+    assert (export.type, export.version) == ("user_profiles", 2)
 
 
 def test_a_preview_says_what_is_missing(exports: str, site: Site, panel: dict[str, Any]) -> None:

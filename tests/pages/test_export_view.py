@@ -104,6 +104,26 @@ def test_settings_never_show_the_key(url: str, site: Site, integration: Any) -> 
     assert integration.secrets["api_key"] not in body(response)
 
 
+def test_an_export_of_profiles_speaks_of_people(url: str, site: Site, export: Any) -> None:
+    type(export).objects.update(type="user_profiles")
+    run = RunFactory(export=export, done=True, counts={"delivered": 12})
+    shown = site.text(url)
+    assert "Growth analytics RUNNING Amplitude · Europe · User profiles · every 12 hours from 1 Oct 2026" in shown
+    assert "no profile has changed in the last 24 hours" in shown
+    settings = site.text(url, {"tab": "settings"})
+    assert "Type User profiles Identifier priority" in settings
+    click = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    type(run).objects.update(axis="person", window_start=click, window_end=click)
+    type(export).objects.update(frequency="one_time")
+    assert "all people as of 23 Nov 2026, 17:30" in site.text(url)
+    assert "Date to export data all people" in site.text(url, {"tab": "settings"})
+
+
+def test_settings_of_a_live_export_say_from_when_on_it_sends(url: str, site: Site, export: Any) -> None:
+    type(export).objects.update(frequency="live", every_hours=None, start_date=None)
+    assert "Date to export data what is captured from" in site.text(url, {"tab": "settings"})
+
+
 def test_history_tells_who_changed_what(url: str, site: Site, export: Any) -> None:
     audit.record(
         action="export.edit", by=Actor(None, "asha@example.com"), now=datetime.now(UTC), project_id=export.project_id,
