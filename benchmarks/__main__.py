@@ -7,6 +7,7 @@ import sys
 BENCHMARKS = {
     "benchmarks.upload": ["--events", "1000000", "--pairs", "3"],
     "benchmarks.delivery": ["--events", "2000000", "--pairs", "3"],
+    "benchmarks.profiles": ["--people", "1000000", "--pairs", "3"],
 }
 
 
