@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from exports import actions
-from exports.models import EventChoice, Frequency
+from exports.models import EventChoice, ExportType, Frequency
 from exports.spec import ExportSpec
 from exports_portal.common.audit import PORTAL
 from partners.actions import create_integration
@@ -61,5 +61,14 @@ def _specs(growth: Integration, campaigns: Integration, *, project: Project, now
         ExportSpec(growth.pk, Frequency.RECURRING, every_hours=12, start_date=days_ago[3]),
         ExportSpec(
             campaigns.pk, Frequency.RECURRING, events=EventChoice.ENGAGEMENT, every_hours=24, start_date=days_ago[7]
+        ),
+        ExportSpec(growth.pk, Frequency.ONE_TIME, name="All people", type=ExportType.USER_PROFILES),
+        ExportSpec(
+            growth.pk,
+            Frequency.RECURRING,
+            name="User traits",
+            type=ExportType.USER_PROFILES,
+            every_hours=24,
+            start_date=days_ago[7],
         ),
     ]
