@@ -11,6 +11,7 @@ from tests.endtoend.user import User, arrivals, shop_events
 from tests.portal import RunningPortal
 
 KEY = "5eed" * 8
+CLUB_KEY = "c1ab" * 8
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,36 @@ def test_what_is_uploaded_arrives_at_amplitude_event_by_event(portal: RunningPor
         for record in records
     )
     assert len({event["insert_id"] for event in sent}) == len(sent)
+
+
+def test_changes_of_profiles_arrive_as_they_come_and_all_people_once(portal: RunningPortal) -> None:
+    user = User(portal, name="Club")
+    integration = user.integrate(CLUB_KEY)
+    profiles = {"integration": integration["id"], "type": "user_profiles"}
+    live = user.api("POST", "exports/", expect=201, frequency="live", **profiles)
+    members = [
+        {"type": "profile", "identity": f"member-{number:04}", "profileData": {"Name": "Müller 🎈", "Level": number}}
+        for number in range(300)
+    ]
+    user.upload(members)
+    left = [{"type": "profile", "identity": "member-0007", "profileData": {"Level": None, "email": "m7@example.com"}}]
+    user.upload(left)
+    user.wait_until(lambda: len(arrivals(portal.addresses["sandbox_eu_url"], CLUB_KEY)) == 301, seconds=60)
+    changes = [arrival["event"] for arrival in arrivals(portal.addresses["sandbox_eu_url"], CLUB_KEY)]
+    assert {event["event_type"] for event in changes} == {"$identify"}
+    assert [event["user_properties"] for event in changes if event["user_id"] == "member-0007"] == [
+        {"$set": {"Name": "Müller 🎈", "Level": 7}},
+        {"$set": {"Email": "m7@example.com"}, "$unset": {"Level": "-"}},
+    ]
+
+    once = user.api("POST", "exports/", expect=201, frequency="one_time", **profiles)
+    done, _ = user.wait_for(once, "DONE", seconds=60)
+    assert (done["read"], done["delivered"]) == (300, 300)
+    people = [arrival["event"] for arrival in arrivals(portal.addresses["sandbox_eu_url"], CLUB_KEY)][301:]
+    as_they_are = {event["user_id"]: event["user_properties"] for event in people}
+    assert len(as_they_are) == 300
+    assert as_they_are["member-0007"] == {"$set": {"Name": "Müller 🎈", "Email": "m7@example.com"}}
+    assert user.api("POST", f"exports/{live['id']}/stop/", expect=200)["delivered"] == 301
 
 
 def test_the_demo_delivers_its_own_exports(portal: RunningPortal) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -79,6 +80,12 @@ class User:
                 return export, seen
             time.sleep(0.05)
         raise AssertionError(f"{export} is not {status} after {seconds} s; the portal said:\n{self.portal.output}")
+
+    def wait_until(self, done: Callable[[], bool], *, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < deadline, f"Not after {seconds} s; the portal said:\n{self.portal.output}"
+            time.sleep(0.1)
 
 
 def shop_events(count: int, *, people: int = 200) -> list[dict[str, Any]]:
