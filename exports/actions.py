@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from events import positions
 from exports import lifecycle, runs, schedule
@@ -179,13 +180,14 @@ def follow_zones(*, now: datetime) -> None:
 def follow_clock(*, now: datetime) -> None:
     """Reckon boundaries anew that lie further ahead than any cycle's next one: the clock was ahead when they were set.
 
-    Those of a cycle that begins on a later day come out as they were.
+    Cycles that begin today or later have their first boundary further ahead and are left alone.
     """
-    for export in Export.objects.active().filter(next_run_at__gt=now + LONGEST_CYCLE).select_related("project"):
+    begun = Q(start_date=None) | Q(start_date__lt=now.date())
+    ahead = Export.objects.active().filter(begun, next_run_at__gt=now + LONGEST_CYCLE).select_related("project")
+    for export in ahead:
         promised = export.next_run_at
         _restart_cycle(export, now=now)
-        if export.next_run_at != promised:
-            Export.objects.filter(pk=export.pk, next_run_at=promised).update(next_run_at=export.next_run_at)
+        Export.objects.filter(pk=export.pk, next_run_at=promised).update(next_run_at=export.next_run_at)
 
 
 def share_fault(export: Export, *, now: datetime) -> None:

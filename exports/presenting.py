@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from events.catalogue import ENGAGEMENT_EVENTS
-from exports.models import Axis, EventChoice, Export, ExportType, Frequency, Run, Status
+from exports.models import Axis, EventChoice, Export, Frequency, Run, Status
 from exports.models.export import is_accounted_for
 from exports_portal.common import words
 

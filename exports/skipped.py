@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from events import store
-from exports.models import Export, ExportType, Skipped
+from exports import runs
+from exports.models import Export, Skipped
 from exports.preview import SKIP_REASONS
 
 
@@ -25,9 +26,10 @@ class SkippedLine:
 
 def lines(rows: Sequence[Skipped], *, export: Export) -> list[SkippedLine]:
     """The rows, each with its `run`, as people see them; the log is asked once."""
-    found: dict[int, store.EventRow] = {}
-    if export.type == ExportType.EVENTS:
-        found = store.read_by_ids(export.project_id, [row.record_id for row in rows])
+    if not rows:
+        return []
+    log = runs.log_of(rows[0].run)  # all runs of an export read the same one
+    found = store.read_by_ids(export.project_id, [row.record_id for row in rows], log)
     return [_line(row, found.get(row.record_id)) for row in rows]
 
 
@@ -35,7 +37,7 @@ def reason_in_words(reason: str) -> str:
     return SKIP_REASONS.get(reason, reason)
 
 
-def _line(row: Skipped, event: store.EventRow | None) -> SkippedLine:
+def _line(row: Skipped, event: store.Row | None) -> SkippedLine:
     what = (row.pk, row.run.sequence, row.reason, reason_in_words(row.reason))
     if event is None:
         return SkippedLine(*what)

@@ -130,7 +130,11 @@ def test_transactions_held_open_across_an_edge_fall_into_the_window_in_which_the
     """What comes behind an open one waits with it; what is rolled back is in no window."""
     capture(2)
     export = deliver(recurring())
-    with late_rows("events", 1) as over_two_edges, late_rows("events", 4) as rolled_back, late_rows("events", 5) as over_one_edge:
+    with (
+        late_rows("events", 1) as over_two_edges,
+        late_rows("events", 4) as rolled_back,
+        late_rows("events", 5) as over_one_edge,
+    ):
         capture(3)
         assert reads_at_the_next_edge(export) == 0
         over_one_edge.commit()
