@@ -163,7 +163,9 @@ def _clean(value: Any, *, depth: int) -> tuple[Any, int]:
 
 
 def _clean_string(value: str) -> tuple[str, int]:
-    cleaned = clean_text(value if len(value) <= MAX_TEXT else value[:MAX_TEXT])
+    if len(value) <= MAX_TEXT and value.isprintable():
+        return value, 0  # the usual case, kept short: profiles are cleaned one by one
+    cleaned = clean_text(value[:MAX_TEXT])
     return cleaned, int(cleaned != value)
 
 
