@@ -180,14 +180,15 @@ def follow_zones(*, now: datetime) -> None:
 def follow_clock(*, now: datetime) -> None:
     """Reckon boundaries anew that lie further ahead than any cycle's next one: the clock was ahead when they were set.
 
-    Cycles that begin today or later have their first boundary further ahead and are left alone.
+    Cycles that begin on a later day have their first boundary further ahead and are left alone.
     """
-    begun = Q(start_date=None) | Q(start_date__lt=now.date())
+    begun = Q(start_date=None) | Q(start_date__lte=now.date())
     ahead = Export.objects.active().filter(begun, next_run_at__gt=now + LONGEST_CYCLE).select_related("project")
     for export in ahead:
         promised = export.next_run_at
         _restart_cycle(export, now=now)
-        Export.objects.filter(pk=export.pk, next_run_at=promised).update(next_run_at=export.next_run_at)
+        if export.next_run_at != promised:
+            Export.objects.filter(pk=export.pk, next_run_at=promised).update(next_run_at=export.next_run_at)
 
 
 def share_fault(export: Export, *, now: datetime) -> None:

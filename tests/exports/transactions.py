@@ -11,13 +11,13 @@ COPIES = {
     "events": """
         INSERT INTO events_event (project_id, name_id, person_id, uid, tx_id, received_at, occurred_at, identity,
                clevertap_id, lane, properties, flags)
-        SELECT project_id, name_id, person_id, gen_random_uuid(), pg_current_xact_id()::text::bigint, now(),
+        SELECT project_id, name_id, person_id, gen_random_uuid(), pg_current_xact_id()::text::bigint, received_at,
                occurred_at, identity, clevertap_id, lane, properties, flags
           FROM (SELECT * FROM events_event LIMIT 1) AS one, generate_series(1, %s)""",
     "user_profiles": """
         INSERT INTO events_profilechange (project_id, person_id, uid, tx_id, received_at, identity, clevertap_id, lane,
                changed, removed)
-        SELECT project_id, person_id, gen_random_uuid(), pg_current_xact_id()::text::bigint, now(), identity,
+        SELECT project_id, person_id, gen_random_uuid(), pg_current_xact_id()::text::bigint, received_at, identity,
                clevertap_id, lane, changed, removed
           FROM (SELECT * FROM events_profilechange LIMIT 1) AS one, generate_series(1, %s)""",
 }
