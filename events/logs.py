@@ -2,30 +2,41 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import LiteralString, NamedTuple
 from uuid import UUID
 
 from events.profiles import PUSH_TOKEN
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment(microseconds: int) -> datetime:
+    """The instant so many microseconds after 1970, exactly."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
 
 class ProfileRow(NamedTuple):
     """An accepted profile update, or a person as they are now. Its first fields stand where those of EventRow do.
 
-    `properties` is JSON text of the keys that are set, `removed` those taken away. `occurred_at` is when the update was
+    `properties` is JSON text of the keys that are set, `removed` those taken away. `time_us` is when the update was
     received; of a person, the last one. A person's tx_id is 0: people are in no log, and read in the order (0, id).
     """
 
     id: int
-    uid: str
+    uid: bytes
     removed: Sequence[str]
-    occurred_at: datetime
+    time_us: int
     tx_id: int
     person_id: int
     identity: str | None
     clevertap_id: str
-    properties: str
+    properties: bytes
     time_ms: int
+
+    @property
+    def occurred_at(self) -> datetime:
+        return moment(self.time_us)
 
     @property
     def name(self) -> str:
@@ -42,6 +53,8 @@ class ProfileRow(NamedTuple):
 class Log:
     """What is read: a table and, over its alias `e`, what makes a row. `body` is the large part of it, as text.
 
+    Times are read as whole microseconds, which both sides handle faster than a timestamp; a double holds them exactly.
+
     time, lane: the columns for the time axis and for cutting into shards. namespace: that of the uids of people.
     """
 
@@ -55,24 +68,24 @@ class Log:
 
 EVENTS = Log(
     "events_event",
-    "e.id, e.uid::text, e.name_id, e.occurred_at, e.tx_id, e.person_id, e.identity, e.clevertap_id,"
-    " {body}, e.flags, (date_part('epoch', e.occurred_at) * 1000)::bigint",
+    "e.id, e.uid::text, e.name_id, (date_part('epoch', e.occurred_at) * 1000000)::bigint, e.tx_id, e.person_id,"
+    " e.identity, e.clevertap_id, {body}, e.flags",
     body="e.properties::text",
     time="occurred_at",
     lane="e.lane",
 )
 CHANGES = Log(
     "events_profilechange",
-    "e.id, e.uid::text, e.removed, e.received_at, e.tx_id, e.person_id, e.identity, e.clevertap_id,"
-    " {body}, (date_part('epoch', e.received_at) * 1000)::bigint",
+    "e.id, e.uid::text, e.removed::varchar[], (date_part('epoch', e.received_at) * 1000000)::bigint, e.tx_id,"
+    " e.person_id, e.identity, e.clevertap_id, {body}",
     body="e.changed::text",
     time="received_at",
     lane="e.lane",
 )
 _PEOPLE = Log(
     "events_person",
-    "e.id, NULL, '{{}}'::text[], e.changed_at, 0::bigint, e.id, e.identity, e.clevertap_id,"
-    " {body}, (date_part('epoch', e.changed_at) * 1000)::bigint",
+    "e.id, NULL, '{{}}'::varchar[], (date_part('epoch', e.changed_at) * 1000000)::bigint, 0::bigint, e.id,"
+    " e.identity, e.clevertap_id, {body}",
     body="(jsonb_strip_nulls(jsonb_build_object('Name', e.name, 'Email', e.email, 'Phone', e.phone))"
     f" || (e.properties - '{PUSH_TOKEN}'))::text",
     time="changed_at",

@@ -15,8 +15,9 @@ from uuid import uuid5
 
 import psycopg
 from django.db import connection
+from psycopg.types.string import ByteaBinaryLoader
 
-from events.logs import EVENTS, Log, ProfileRow
+from events.logs import EVENTS, Log, ProfileRow, moment
 from events.models import Flag
 
 PARSED = Flag.WELL_KNOWN | Flag.PARSE
@@ -25,27 +26,26 @@ NOTHING_ID = 0  # row ids begin at 1: a cursor (key, 0) stands before every row 
 
 
 class EventRow(NamedTuple):
-    """One event. `uid` is its insert_id, `properties` JSON text, `occurred_at` and `tx_id` its place on the axes.
+    """One event. `uid` is its insert_id, `properties` JSON text, `time_us` and `tx_id` its place on the axes.
 
-    `time_ms` is occurred_at in milliseconds since 1970: the server reckons it beside us, at half Python's price.
+    `plain`: the properties may go to a partner as they are, without being parsed.
     """
 
     id: int
-    uid: str
+    uid: bytes
     name: str
-    occurred_at: datetime
+    time_us: int
     tx_id: int
     person_id: int
     identity: str | None
     clevertap_id: str
-    properties: str
-    flags: int
+    properties: bytes
     time_ms: int
+    plain: bool
 
     @property
-    def plain(self) -> bool:
-        """Whether the properties may go to a partner as they are, without being parsed."""
-        return not self.flags & PARSED
+    def occurred_at(self) -> datetime:
+        return moment(self.time_us)
 
     @property
     def removed(self) -> Sequence[str]:
@@ -123,6 +123,10 @@ class _Axis:
     scanned: LiteralString
     last: LiteralString
 
+    def key(self, row: Sequence[Any]) -> Any:
+        """The first part of a row's place in this order."""
+        return moment(row[self.column]) if self is TIME else row[self.column]
+
     def of(self, log: Log) -> "_Axis":
         names: dict[str, LiteralString] = {"table": log.table, "time": log.time}
         return replace(self, scanned=self.scanned.format(**names), last=self.last.format(**names))
@@ -182,7 +186,7 @@ def _page(
         columns = log.columns.format(body=f"CASE WHEN true{conditions}{more} THEN {log.body} END")
         found = run(f"SELECT {columns} FROM (SELECT * {axis.of(log).scanned}) AS e", values)
         rows = _records(run, log, [row for row in found if row[BODY] is not None])
-    end = (found[-1][axis.column], found[-1][0]) if found else after
+    end = (axis.key(found[-1]), found[-1][0]) if found else after
     return Page(rows, end, exhausted=len(found) < limit)
 
 
@@ -295,17 +299,21 @@ def _records(run: Any, log: Log, found: Sequence[tuple[Any, ...]]) -> Sequence[R
     if log is EVENTS:
         return _rows(run, found)
     if log.namespace is None:
-        return [ProfileRow._make(row) for row in found]
+        return [ProfileRow._make((*row, row[3] // 1000)) for row in found]
     # The CleverTap ID stands for the person: it never changes, and row ids repeat after a restore (DESIGN 4).
-    return [ProfileRow(row[0], str(uuid5(log.namespace, row[7])), *row[2:]) for row in found]
+    uids = (str(uuid5(log.namespace, row[7])).encode() for row in found)
+    return [ProfileRow._make((row[0], uid, *row[2:], row[3] // 1000)) for row, uid in zip(found, uids, strict=True)]
 
 
 def _rows(run: Any, found: Sequence[tuple[Any, ...]]) -> list[EventRow]:
     names = _names(run, {row[2] for row in found})
     new = tuple.__new__  # half the time of EventRow(…), and this is the hottest line of a delivery
     return [
-        new(EventRow, (id_, uid, names[name_id], at, tx_id, person, identity, device, properties, flags, ms))
-        for id_, uid, name_id, at, tx_id, person, identity, device, properties, flags, ms in found
+        new(
+            EventRow,
+            (id_, uid, names[name], us, tx_id, person, identity, device, body, us // 1000, not flags & PARSED),
+        )
+        for id_, uid, name, us, tx_id, person, identity, device, body, flags in found
     ]
 
 
@@ -320,6 +328,8 @@ def _names(run: Any, ids: set[int]) -> dict[int, str]:
 def _reader() -> Iterator[Any]:
     """run(query, values) → rows, on this thread's connection, planned to walk an index in order.
 
+    Values of the type text are bytes of UTF-8, those of varchar are str.
+
     Statistics know nothing of rows that came since the last ANALYZE. The planner then expects a handful, sorts the
     whole rest of the window for every page, and reading a burst takes quadratic time. So sorting large inputs is
     ruled out for these statements; SET and RESET travel with the query in one round trip.
@@ -329,13 +339,16 @@ def _reader() -> Iterator[Any]:
         raw = connection.connection
         assert raw is not None
         cursor: psycopg.Cursor[tuple[Any, ...]] = psycopg.Cursor(raw)
+        cursor.adapters.register_loader("text", ByteaBinaryLoader)  # text goes from here to the wire as it is
 
         def run(query: LiteralString, values: dict[str, Any]) -> list[tuple[Any, ...]]:
             try:
                 with raw.pipeline():
                     raw.execute("SET enable_sort = off")
+                    raw.execute("SET enable_incremental_sort = off")
                     cursor.execute(query, values, binary=True)
                     raw.execute("RESET enable_sort")
+                    raw.execute("RESET enable_incremental_sort")
             except psycopg.Error:
                 connection.close()  # it may still have the setting
                 raise

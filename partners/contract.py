@@ -51,13 +51,14 @@ class Record(Protocol):
     """One record as the reader hands it out: an event (events.store.EventRow) or a profile (events.logs.ProfileRow).
 
     `properties` is JSON text: those of an event, or those that a profile update sets, while `removed` names those that
-    it takes away. `plain` says that the text may go to the wire as it is, without being parsed.
+    it takes away. `plain` says that the text may go to the wire as it is, without being parsed. `uid` and `properties`
+    are UTF-8, as the wire wants them.
     """
 
     @property
     def id(self) -> int: ...
     @property
-    def uid(self) -> str: ...
+    def uid(self) -> bytes: ...
     @property
     def name(self) -> str: ...
     @property
@@ -69,7 +70,7 @@ class Record(Protocol):
     @property
     def clevertap_id(self) -> str: ...
     @property
-    def properties(self) -> str: ...
+    def properties(self) -> bytes: ...
     @property
     def removed(self) -> Sequence[str]: ...
     @property
@@ -196,12 +197,12 @@ class Limits:
 class Encoder(Protocol):
     """Turns records into payloads for one run; pure, no I/O."""
 
-    def wants_contact(self, record: Record) -> bool:
-        """Whether `encode` needs the person's email and phone for this record."""
+    def wanting(self, records: Sequence[Record]) -> list[int]:
+        """Ids of the people whose email and phone `encode` needs for these records."""
         ...
 
     def encode(self, records: Sequence[Record], contacts: Mapping[int, Contact]) -> list[Encoded | Refusal | Skip]:
-        """What becomes of each record, in their order. contacts: by person id, for those that want one."""
+        """What becomes of each record, in their order. contacts: by person id, for those of `wanting`."""
         ...
 
 

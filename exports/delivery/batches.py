@@ -39,7 +39,7 @@ def sendable(outcomes: Sequence[Outcome]) -> int:
 
 def encode_rows(rows: Sequence[store.Row], encoder: Encoder) -> list[Outcome]:
     """What the encoder makes of each row; the people's contacts of a page are fetched together."""
-    wanting = [row.person_id for row in rows if encoder.wants_contact(row)]
+    wanting = encoder.wanting(rows)
     contacts = store.contacts(wanting) if wanting else {}
     return encoder.encode(rows, {key: Contact(*value) for key, value in contacts.items()})
 
@@ -97,16 +97,22 @@ class BatchReader:
             yield page
 
     def _cut(self, pages: Iterable[store.Page]) -> Iterator[Batch]:
+        """Encodes no more than a batch at a time, so that encoding and sending take turns evenly."""
         rows: list[store.Row] = []
         outcomes: list[Outcome] = []
         scanned = 0
         for page in pages:
             scanned += PAGE_ROWS
-            rows += page.rows
-            outcomes += encode_rows(page.rows, self.encoder)
-            while (count := fitting(outcomes, self.limits)) < len(rows):
-                yield Batch(rows[:count], outcomes[:count], self.cursor(rows[count - 1]))
-                rows, outcomes, scanned = rows[count:], outcomes[count:], 0
+            for first in range(0, len(page.rows), self.limits.records):
+                if len(rows) == self.limits.records:  # full, and more follows
+                    yield Batch(rows, outcomes, self.cursor(rows[-1]))
+                    rows, outcomes, scanned = [], [], 0
+                part = page.rows[first : first + self.limits.records]
+                rows = [*rows, *part]
+                outcomes = [*outcomes, *encode_rows(part, self.encoder)]
+                while (count := fitting(outcomes, self.limits)) < len(rows):
+                    yield Batch(rows[:count], outcomes[:count], self.cursor(rows[count - 1]))
+                    rows, outcomes, scanned = rows[count:], outcomes[count:], 0
             if page.exhausted or len(rows) == self.limits.records or scanned >= SCAN_ROWS:
                 yield Batch(rows, outcomes, page.end, last=page.exhausted)
                 rows, outcomes, scanned = [], [], 0

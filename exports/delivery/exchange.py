@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
+from time import monotonic
 from typing import cast
 
 import structlog
@@ -18,6 +19,7 @@ log = structlog.get_logger("exports.delivery")
 
 WALL = 5  # so many single records refused in a row, without a name for the culprit, may be a wall and no poison
 NAMELESS = (Answer.SPLIT, Answer.TOO_LARGE)
+AT_ONCE_SECONDS = 0.1
 WALL_SECONDS = 600.0  # an empty list passes such a wall and tells nothing, so records try it again, but not often
 
 
@@ -98,7 +100,12 @@ class Exchange:
         self.refused_in_row = refused_in_row
         self.requests = 0
         self.size: int | None = None  # the working size, once an answer told that requests must be smaller
+        self._told: tuple[Guard, float] | None = None
         self._accepted: Encoded | None = None
+
+    def tell(self, guard: Guard) -> None:
+        """What settling has just heard. A request that follows at once needs no question of its own."""
+        self._told = guard, monotonic()
 
     def run(self, outcomes: Sequence[Outcome]) -> Result:
         """Send all that can be sent of these, in order."""
@@ -137,8 +144,12 @@ class Exchange:
 
     def _ask(self, turn: _Turn, request: Callable[[], Verdict]) -> Verdict | None:
         """Make a request if one may start now; None when it may not, which ends the turn."""
-        turn.result.guard = self._guard()
+        turn.result.guard = self._may_start()
         return request() if turn.result.guard is Guard.GO else None
+
+    def _may_start(self) -> Guard:
+        told, self._told = self._told, None
+        return told[0] if told and monotonic() - told[1] < AT_ONCE_SECONDS else self._guard()
 
     def _send(self, records: Sequence[Encoded]) -> Verdict:
         verdict = self._sender.send(records)

@@ -12,7 +12,7 @@ from django.db.models.functions import Greatest
 
 from exports.delivery.batches import Batch, Outcome, sendable
 from exports.delivery.exchange import Hold, Other, Result, ids_of
-from exports.delivery.lease import Lease
+from exports.delivery.lease import MAY_SEND, Guard, Lease
 from exports.models import Axis, Held, Rejected, Run, Shard, Skipped
 from partners.contract import Encoded, Refusal, Skip
 
@@ -64,15 +64,29 @@ def settled_prefix(batch: Batch, result: Result) -> int:
 def tally(batch: Batch, result: Result, count: int) -> Tally:
     """Sums over the first `count` records."""
     accepted = [batch.outcomes[index] for index in result.accepted if index < count]
-    altered = sum(encoded.altered > 0 for encoded in cast("list[Encoded]", accepted))
-    sums = Tally(len(accepted), altered, sendable=sendable(batch.outcomes[:count]))
+    unaltered = [encoded.altered for encoded in cast("list[Encoded]", accepted)].count(0)
+    sums = Tally(len(accepted), len(accepted) - unaltered, sendable=sendable(batch.outcomes[:count]))
     for index, other in result.others.items():
         if index < count:
             sums.add(batch.rows[index].id, batch.outcomes[index], other)
     return sums
 
 
-@transaction.atomic
+# The answer spares the next request a question of its own: a round trip less for each batch.
+SETTLE = f"""
+UPDATE exports_shard AS s
+   SET read = s.read + %(read)s, delivered = s.delivered + %(delivered)s, altered = s.altered + %(altered)s,
+       rejected = s.rejected + %(rejected)s, held = s.held + %(held)s, skipped = s.skipped + %(skipped)s,
+       cursor_time = coalesce(%(cursor_time)s, s.cursor_time),
+       cursor_tx_id = coalesce(%(cursor_tx_id)s, s.cursor_tx_id), cursor_id = coalesce(%(cursor_id)s, s.cursor_id),
+       reading = s.reading AND NOT %(last)s, batch_records = coalesce(%(batch_records)s, s.batch_records),
+       unconfirmed = greatest(s.unconfirmed - %(sendable)s, %(unconfirmed)s), in_flight = %(in_flight)s,
+       refused_in_row = %(refused_in_row)s
+ WHERE s.id = %(shard)s AND s.fence = %(fence)s
+RETURNING s.lease_until > now(), s.open AND ({MAY_SEND})
+"""  # noqa: S608 made of constants
+
+
 def settle(
     *,
     run: Run,
@@ -85,26 +99,34 @@ def settle(
     batch_records: int | None,
     refused_in_row: int,
     now: datetime,
-) -> None:
-    """Write what became of a stretch of records and move the cursor behind it. Raises LeaseLost.
+) -> Guard:
+    """Write what became of a stretch of records and move the cursor behind it; whether a request may follow at once.
 
     cursor: None leaves it where it is. last: nothing remains to be read. unconfirmed: records behind the cursor that
     were sent just now and may have been taken; those of earlier requests stay unconfirmed until they are settled.
     in_flight: the size of the request that follows at once, so that a worker that dies leaves behind how many records
-    it may have sent.
+    it may have sent. Raises LeaseLost.
     """
-    changes: dict[str, Any] = {"in_flight": in_flight, "refused_in_row": refused_in_row, **_additions(sums)}
-    changes["read"] = F("read") + sums.read
-    changes["unconfirmed"] = Greatest(F("unconfirmed") - sums.sendable, unconfirmed)
+    values: dict[str, Any] = {**_counts(sums), "read": sums.read, "sendable": sums.sendable}
+    values |= {"cursor_time": None, "cursor_tx_id": None, "cursor_id": None, "last": last, "unconfirmed": unconfirmed}
+    values |= {"in_flight": in_flight, "batch_records": batch_records, "refused_in_row": refused_in_row}
     if cursor is not None:
-        key = "cursor_time" if run.axis == Axis.TIME else "cursor_tx_id"
-        changes |= {key: cursor[0], "cursor_id": cursor[1]}
-    if last:
-        changes["reading"] = False
-    if batch_records is not None:
-        changes["batch_records"] = batch_records
-    _update(lease, changes)
-    _insert_rows(run, lease, sums, now=now)
+        values |= {"cursor_time" if run.axis == Axis.TIME else "cursor_tx_id": cursor[0], "cursor_id": cursor[1]}
+    if sums.read == sums.delivered:  # one statement is a transaction of its own
+        return _settle(lease, values)
+    with transaction.atomic():
+        guard = _settle(lease, values)
+        _insert_rows(run, lease, sums, now=now)
+    return guard
+
+
+def _settle(lease: Lease, values: dict[str, Any]) -> Guard:
+    with connection.cursor() as cursor:
+        cursor.execute(SETTLE, {**values, "shard": lease.shard_id, "fence": lease.fence})
+        row = cursor.fetchone()
+    if row is None:
+        raise LeaseLost(f"shard {lease.shard_id} fence {lease.fence}")
+    return (Guard.GO if row[1] else Guard.HALT) if row[0] else Guard.LOST
 
 
 @transaction.atomic
@@ -199,15 +221,18 @@ def _again(settled: int, unconfirmed: int, delivered: int) -> dict[str, Any]:
     return changes | ({"refused_in_row": 0} if delivered else {})
 
 
-def _additions(sums: Tally) -> dict[str, Any]:
-    additions = {
+def _counts(sums: Tally) -> dict[str, int]:
+    return {
         "delivered": sums.delivered,
         "altered": sums.altered,
         "rejected": len(sums.rejected),
         "held": len(sums.held),
         "skipped": len(sums.skipped),
     }
-    return {name: F(name) + number for name, number in additions.items() if number}
+
+
+def _additions(sums: Tally) -> dict[str, Any]:
+    return {name: F(name) + number for name, number in _counts(sums).items() if number}
 
 
 def _update(lease: Lease, changes: dict[str, Any]) -> None:

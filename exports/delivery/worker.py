@@ -179,7 +179,7 @@ class Slice:
         if result.guard is Guard.LOST:
             raise ledger.LeaseLost
         sums = ledger.tally(batch, result, count)
-        ledger.settle(
+        guard = ledger.settle(
             run=self.run,
             lease=self.lease,
             sums=sums,
@@ -191,6 +191,7 @@ class Slice:
             refused_in_row=exchange.refused_in_row,
             now=_now(),
         )
+        exchange.tell(guard)
         self._recovered(result)
         if sums.rejected or sums.held:
             log.info("records.set_aside", rejected=len(sums.rejected), held=len(sums.held))

@@ -134,8 +134,11 @@ class AmplitudeEncoder:
         self._users: dict[str | None, bytes] = {}
         self._devices: dict[str, bytes] = {}
 
-    def wants_contact(self, record: Record) -> bool:
-        return self._order[0] != "identity" or (record.identity not in self._users and not _is_usable(record.identity))
+    def wanting(self, records: Sequence[Record]) -> list[int]:
+        if self._order[0] != "identity":
+            return [record.person_id for record in records]
+        users = self._users
+        return [r.person_id for r in records if r.identity not in users and not _is_usable(r.identity)]
 
     def encode(self, records: Sequence[Record], contacts: Mapping[int, Contact]) -> list[Encoded | Refusal | Skip]:
         names, users, devices = self._names, self._users, self._devices
@@ -147,8 +150,8 @@ class AmplitudeEncoder:
             identity, clevertap_id = record.identity, record.clevertap_id
             user, device = users.get(identity), devices.get(clevertap_id)
             if name and user and device and record.plain and earliest_ms <= time_ms <= latest_ms:
-                event_id, properties = record.id % MAX_EVENT_ID, record.properties.encode()
-                pieces = (name, time_ms, user, device, record.uid.encode(), event_id, constant, properties)
+                event_id, properties = record.id % MAX_EVENT_ID, record.properties
+                pieces = (name, time_ms, user, device, record.uid, event_id, constant, properties)
                 outcomes.append(new(Encoded, (template % pieces, identity, clevertap_id, 0)))  # half of Encoded(…)
             else:
                 outcomes.append(self._encode(record, contacts.get(record.person_id, NO_CONTACT)))
@@ -167,13 +170,13 @@ class AmplitudeEncoder:
             or client.check_event_type(name)
             or client.check_time(record.time_ms, now_ms=self._latest_ms - client.FUTURE_MS)
         )
-        extra, properties, altered = self._constant, record.properties.encode(), 0
+        extra, properties, altered = self._constant, record.properties, 0
         if not record.plain or self._excluded or self._hyphenate:
             extra, properties, altered, too_deep = self._rewrite(record)
             problem = problem or too_deep
         user, device = _piece("user_id", user_id), _piece("device_id", device_id)
         event_id = record.id % MAX_EVENT_ID
-        pieces = (orjson.dumps(name), record.time_ms, user, device, record.uid.encode(), event_id, extra, properties)
+        pieces = (orjson.dumps(name), record.time_ms, user, device, record.uid, event_id, extra, properties)
         body = self.TEMPLATE % pieces
         if problem is not None:
             return _refusal(problem, body)
@@ -200,7 +203,7 @@ class AmplitudeEncoder:
             properties = {key: value for key, value in properties.items() if key not in self._excluded}
         cleaned, changes, problem = client.clean_value(properties)
         if problem is not None:
-            return self._constant, record.properties.encode(), 0, problem
+            return self._constant, record.properties, 0, problem
         top = top_level_keys(record.name, cleaned)
         extra = orjson.dumps(top)[1:-1] + b"," if top else b""
         if self._hyphenate:
@@ -226,8 +229,9 @@ class AmplitudeProfileEncoder:
         self._hyphenate = options.hyphenate_names
         self._now_ms = int(options.now.timestamp() * 1000)
 
-    def wants_contact(self, record: Record) -> bool:
-        return self._order[0] != "identity" or not _is_usable(record.identity)
+    def wanting(self, records: Sequence[Record]) -> list[int]:
+        by_contact = self._order[0] != "identity"
+        return [record.person_id for record in records if by_contact or not _is_usable(record.identity)]
 
     def encode(self, records: Sequence[Record], contacts: Mapping[int, Contact]) -> list[Encoded | Refusal | Skip]:
         return [self._encode(record, contacts.get(record.person_id, NO_CONTACT)) for record in records]
@@ -245,7 +249,7 @@ class AmplitudeProfileEncoder:
             or too_deep
         )
         ids = (_piece("user_id", user_id), _piece("device_id", device_id))
-        body = self.TEMPLATE % (record.time_ms, *ids, record.uid.encode(), orjson.dumps(operations))
+        body = self.TEMPLATE % (record.time_ms, *ids, record.uid, orjson.dumps(operations))
         return Encoded(body, user_id, device_id, altered) if problem is None else _refusal(problem, body)
 
     def _operations(self, record: Record) -> dict[str, dict[str, Any]]:

@@ -170,7 +170,7 @@ def test_no_row_of_another_project_is_read(name: EventName) -> None:
 def test_a_row_brings_what_a_payload_needs(name: EventName) -> None:
     committed(name, at=START + timedelta(milliseconds=123), flags=Flag.CUT)
     row = pages_by_position(store.Filter(name.project_id), limit=1)[0].rows[0]
-    assert (row.name, row.identity, row.clevertap_id, row.properties) == ("Product Viewed", "asha", "__1", '{"n": 1}')
+    assert (row.name, row.identity, row.clevertap_id, row.properties) == ("Product Viewed", "asha", "__1", b'{"n": 1}')
     assert row.time_ms == int(START.timestamp()) * 1000 + 123
     assert len(row.uid) == 36
     assert row.plain
@@ -219,7 +219,7 @@ def test_a_page_walks_its_index_even_when_statistics_are_missing(
         if analysed:
             cursor.execute("ANALYZE events_event, events_profilechange, events_person")
     with store._reader() as run:
-        plan = "\n".join(line for (line,) in run(f"EXPLAIN SELECT * {axis.of(log).scanned}", values))
+        plan = "\n".join(line.decode() for (line,) in run(f"EXPLAIN SELECT * {axis.of(log).scanned}", values))
     assert f"Index Scan using {index}" in plan
     assert "Sort" not in plan
     assert "Filter" not in plan

@@ -22,7 +22,7 @@ def test_each_person_is_sent_as_they_are_now(capture_profiles, profile_export, s
     assert sent["ravi-1"]["user_properties"] == {"$set": {"Phone": "+919876543210"}}
     asha = Person.objects.get(identity="asha-1")
     assert sent["asha-1"]["device_id"] == asha.clevertap_id
-    assert sent["asha-1"]["time"] == round(asha.changed_at.timestamp() * 1000)
+    assert sent["asha-1"]["time"] == int(asha.changed_at.timestamp() * 1_000)
     assert {event["event_type"] for event in sent.values()} == {"$identify"}
 
 

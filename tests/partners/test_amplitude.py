@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.models import Flag
 from events.store import EventRow
 from partners.adapters.amplitude import AmplitudeAdapter
 from partners.contract import Contact, Encoded, EncodeOptions, Refusal, Skip
@@ -17,21 +16,20 @@ from partners.contract import Contact, Encoded, EncodeOptions, Refusal, Skip
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 AT = datetime(2026, 11, 23, 10, 30, tzinfo=UTC)
 MAPPING = {"data_residency": "europe", "device_id_mapping": "clevertap_id", "user_id_mapping": "identity"}
-NESTED = Flag.PARSE
 
 
 def row(properties: dict[str, Any] | None = None, **changes: Any) -> EventRow:
     values = {
         "id": 2**31 + 7,
-        "uid": str(uuid.UUID(int=7)),
+        "uid": str(uuid.UUID(int=7)).encode(),
         "name": "Product Viewed",
-        "occurred_at": AT,
+        "time_us": int(AT.timestamp()) * 1_000_000,
         "tx_id": 1,
         "person_id": 1,
         "identity": "jane@example.com",
         "clevertap_id": "__device-0001",
-        "properties": orjson.dumps(properties or {"Price": 5}).decode(),
-        "flags": 0,
+        "properties": orjson.dumps(properties or {"Price": 5}),
+        "plain": True,
         "time_ms": int(AT.timestamp() * 1000),
     }
     return EventRow(**{**values, **changes})
@@ -74,7 +72,7 @@ def test_known_properties_fill_top_level_keys_and_stay():
         "CT Latitude": 52.5,
         "CT Longitude": "13.4",
     }
-    found = event(row(properties, flags=Flag.WELL_KNOWN))
+    found = event(row(properties, plain=False))
     assert found["event_properties"] == properties
     assert {key: found[key] for key in ("app_version", "os_version", "device_model", "carrier")} == {
         "app_version": "1.2",
@@ -88,14 +86,14 @@ def test_known_properties_fill_top_level_keys_and_stay():
 def test_charged_brings_revenue_and_currency_and_keeps_its_items():
     items = [{"Category": "books", "Quantity": 1}]
     charged = {"Amount": "300.5", "Currency": "inr", "Charged ID": "A-1", "Items": items}
-    found = event(row(charged, name="Charged", flags=Flag.WELL_KNOWN | NESTED))
+    found = event(row(charged, name="Charged", plain=False))
     assert (found["revenue"], found["currency"]) == (300.5, "INR")
     assert "productId" not in found
     assert found["event_properties"]["Items"] == items
 
 
 def test_other_events_have_no_revenue():
-    assert "revenue" not in event(row({"Amount": 5}, flags=Flag.WELL_KNOWN))
+    assert "revenue" not in event(row({"Amount": 5}, plain=False))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +128,7 @@ def test_a_record_without_any_identifier_is_skipped():
         ({"name": "[Amplitude] Revenue"}, "reserved_name", "event_type"),
         ({"time_ms": 1_795_429_800}, "bad_time", "time"),
         ({"time_ms": 1_795_429_800_000 + 2 * 86_400_000}, "bad_time", "time"),
-        ({"properties": '{"Deep":' + "[" * 45 + "]" * 45 + "}", "flags": NESTED}, "too_deep", "event_properties"),
+        ({"properties": b'{"Deep":' + b"[" * 45 + b"]" * 45 + b"}", "plain": False}, "too_deep", "event_properties"),
     ],
     ids=str,
 )
@@ -145,7 +143,7 @@ def test_what_amplitude_would_refuse_is_refused_with_field_and_cure(changes, rea
 
 def test_excluded_properties_are_not_sent_nor_their_top_level_keys():
     properties = {"Secret": "x", "Model": "Pixel", "Price": 5}
-    found = event(row(properties, flags=Flag.WELL_KNOWN), excluded_properties=frozenset({"Secret", "Model"}))
+    found = event(row(properties, plain=False), excluded_properties=frozenset({"Secret", "Model"}))
     assert found["event_properties"] == {"Price": 5}
     assert "device_model" not in found
 
@@ -157,7 +155,7 @@ def test_hyphenated_names_have_no_white_space_or_slashes():
 
 
 def test_long_text_is_cut_and_counted():
-    outcome = encode(row({"Text": "x" * 2_000}, flags=NESTED))
+    outcome = encode(row({"Text": "x" * 2_000}, plain=False))
     assert isinstance(outcome, Encoded)
     assert outcome.altered == 1
     assert len(orjson.loads(outcome.body)["event_properties"]["Text"]) == 1_024
