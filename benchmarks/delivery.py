@@ -1,7 +1,8 @@
-"""Delivery by one worker process against the bare loop and the official SDK, in alternating pairs.
+"""Delivery by one worker process against the bare loop and the official SDK, by two, and with bad events among them.
 
-`python -m benchmarks.delivery [--events N] [--pairs N]`. All senders send to the same bare sink that only counts;
-reading, checks and checkpoints are part of the portal's time. Client, database and sink share the machine.
+`python -m benchmarks.delivery [--events N] [--pairs N]`, in alternating pairs. All senders send to the same bare sink
+that only counts, and refuses what is bad; reading, checks and checkpoints are part of the portal's time. Client,
+database and sink share the machine.
 """
 
 import argparse
@@ -11,20 +12,34 @@ from typing import Any
 from benchmarks import stack
 
 SDK_EVENTS = 40_000
+SENDERS = ("portal", "bare_loop", "official_sdk", "portal_two_workers", "portal_with_bad_events")
 FILL = """
 INSERT INTO events_event
     (project_id, name_id, person_id, uid, tx_id, received_at, occurred_at, identity, clevertap_id, lane,
      properties, flags)
-SELECT 1, 1 + n %% 5, 1 + n %% 5000, gen_random_uuid(), pg_current_xact_id()::text::bigint, now(),
-       now() - interval '20 hours' * random(), 'user-' || lpad((n %% 5000)::text, 5, '0'),
+SELECT %(project)s, (%(names)s::bigint[])[CASE WHEN %(bad)s AND n %% 200 = 0 THEN 6 ELSE 1 + n %% 5 END], 1 + n %% 5000,
+       gen_random_uuid(), pg_current_xact_id()::text::bigint, now(), now() - interval '20 hours' * random(),
+       CASE WHEN %(bad)s AND n %% 200 = 100 THEN 'abc' ELSE 'user-' || lpad((n %% 5000)::text, 5, '0') END,
        '__device' || lpad((n %% 5000)::text, 5, '0'), n %% 1024,
        jsonb_build_object('Category', 'Books', 'Price', 499 + n %% 100, 'Product', 'Item ' || n %% 1000), 0
-  FROM generate_series(1, %s) AS n
+  FROM generate_series(1, %(events)s) AS n
 """
 
 
+NAMES = ("Product Viewed", "Searched", "Added To Cart", "Charged", "App Launched", "Poison")
+
+
 def fill(events: int) -> None:
-    """Put `events` plain events of one project into the log, spread over the last 20 hours."""
+    """Put `events` events of project 1 into the log, all plain, and of project 2, one of a hundred bad."""
+    fill_project(1, events)
+    fill_project(2, events, bad=True)
+
+
+def fill_project(key: int, events: int, *, bad: bool = False) -> None:
+    """A project and its events, spread over the last 20 hours.
+
+    bad: one of a hundred will be refused; half of these have too short an identity, half the name Poison.
+    """
     import django
 
     django.setup()
@@ -35,14 +50,11 @@ def fill(events: int) -> None:
     from events.models import EventName
     from projects.models import Project
 
-    project = Project.objects.create(pk=1, account_id="BENCH", name="Benchmark")
-    names = ("Product Viewed", "Searched", "Added To Cart", "Charged", "App Launched")
-    EventName.objects.bulk_create(
-        EventName(pk=key, project=project, name=name, kind="custom", first_seen_at=datetime.now(UTC))
-        for key, name in enumerate(names, 1)
-    )
+    project = Project.objects.create(pk=key, account_id=f"BENCH-{key}", name=f"Benchmark {key}")
+    names = [EventName(project=project, name=name, kind="custom", first_seen_at=datetime.now(UTC)) for name in NAMES]
+    ids = [name.pk for name in EventName.objects.bulk_create(names)]
     with connection.cursor() as cursor:
-        cursor.execute(FILL, [events])
+        cursor.execute(FILL, {"project": key, "bad": bad, "events": events, "names": ids})
         cursor.execute("VACUUM ANALYZE events_event")
     connection.close()
 
@@ -56,7 +68,7 @@ def show(name: str, results: list[dict[str, Any]]) -> float:
     median = statistics.median(map(rate, results))
     cpu = statistics.median(result["cpu"] / result["events"] * 1e6 for result in results)
     memory = max(result["memory_mb"] for result in results)
-    print(f"{name:14} {median:10,.0f} events/s   {cpu:6.1f} CPU s per million   peak {memory:4.0f} MB")
+    print(f"{name:22} {median:10,.0f} events/s   {cpu:6.1f} CPU s per million   peak {memory:4.0f} MB")
     return median
 
 
@@ -67,14 +79,19 @@ def main() -> None:
     options = parser.parse_args()
     with stack.servers(), stack.sink() as url:
         fill(options.events)
-        runs: dict[str, list[dict[str, Any]]] = {"portal": [], "bare_loop": [], "official_sdk": []}
+        runs: dict[str, list[dict[str, Any]]] = {name: [] for name in SENDERS}
         for _ in range(options.pairs):
-            runs["portal"].append(stack.measure("benchmarks.senders", "portal", url, str(options.events)))
-            runs["bare_loop"].append(stack.measure("benchmarks.senders", "bare_loop", url, str(options.events)))
-            runs["official_sdk"].append(stack.measure("benchmarks.senders", "official_sdk", url, str(SDK_EVENTS)))
+            for name in SENDERS:
+                events = SDK_EVENTS if name == "official_sdk" else options.events
+                runs[name].append(stack.measure("benchmarks.senders", name, url, str(events)))
     rates = {name: show(name, results) for name, results in runs.items()}
-    print(f"portal / official SDK  {rates['portal'] / rates['official_sdk']:6.2f}   (at least 12)")
-    print(f"portal / bare loop     {rates['portal'] / rates['bare_loop']:6.2f}   (at least 0.45)")
+    cpu = {name: statistics.median(result["cpu"] / result["events"] for result in runs[name]) for name in SENDERS}
+    one = rates["portal"]
+    print(f"portal / official SDK   {one / rates['official_sdk']:6.2f}   (at least 12)")
+    print(f"portal / bare loop      {one / rates['bare_loop']:6.2f}   (at least 0.45)")
+    print(f"two workers / one       {rates['portal_two_workers'] / one:6.2f}   (at least 1.25)")
+    print(f"CPU of two / of one     {cpu['portal_two_workers'] / cpu['portal']:6.2f}   (at most 1.15)")
+    print(f"1% bad events / none    {rates['portal_with_bad_events'] / one:6.2f}   (at least 0.8)")
 
 
 if __name__ == "__main__":

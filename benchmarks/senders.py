@@ -1,12 +1,13 @@
 """The senders that `benchmarks.delivery` and `benchmarks.profiles` compare, each run in a process of its own.
 
 `python -m benchmarks.senders NAME URL EVENTS` prints {"events", "wall", "cpu", "memory_mb"}; cpu is of the sending
-process alone, memory its peak.
+process and its children alone, memory the peak of the largest.
 """
 
 import itertools
 import json
 import logging
+import multiprocessing
 import os
 import resource
 import sys
@@ -18,8 +19,32 @@ from typing import Any
 
 
 def portal(url: str, events: int) -> None:
+    _deliver(events, project=int(os.environ.get("BENCHMARK_PROJECT", "1")), **_last_days())
+
+
+def portal_with_bad_events(url: str, events: int) -> None:
+    """The log of project 2: one event of a hundred is refused, half of these by the portal, half by the sink."""
+    _deliver(events, project=2, bad=events // 100, **_last_days())
+
+
+def portal_two_workers(url: str, events: int) -> None:
+    """A run of two shards, with a process for each."""
+    from django.db import connection
+
+    shards = _shards(**_last_days())
+    assert len(shards) == 2, shards
+    connection.close()
+    workers = [multiprocessing.get_context("fork").Process(target=_work, args=(shard,)) for shard in shards]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    _check(shards, events)
+
+
+def _last_days() -> dict[str, Any]:
     today = datetime.now(UTC).date()
-    _deliver(events, frequency="one_time", date_from=today - timedelta(days=1), date_to=today)
+    return {"frequency": "one_time", "date_from": today - timedelta(days=1), "date_to": today}
 
 
 def portal_people(url: str, people: int) -> None:
@@ -31,28 +56,48 @@ def portal_updates(url: str, updates: int) -> None:
     _deliver(updates, type="user_profiles", frequency="recurring", every_hours=24, start_date=start)
 
 
-def _deliver(records: int, **what: Any) -> None:
-    """One worker process, one shard: claim, read, check, encode, send, settle, checkpoint, until DONE."""
+def _deliver(records: int, *, project: int = 1, bad: int = 0, **what: Any) -> None:
+    """One worker process, one shard."""
+    shards = _shards(project=project, **what)
+    assert len(shards) == 1, shards
+    _work(shards[0])
+    _check(shards, records, bad)
+
+
+def _shards(*, project: int = 1, **what: Any) -> list[int]:
+    """The shards of a new export."""
     from exports import runs
     from exports.actions import create_export
-    from exports.delivery import worker
     from exports.models import Shard
     from exports.spec import ExportSpec
     from exports_portal.common.audit import PORTAL
     from partners.actions import create_integration
     from projects.models import Project
 
-    now, project = datetime.now(UTC), Project.objects.get()
+    now, owner = datetime.now(UTC), Project.objects.get(pk=project)
     integration = create_integration(
-        project=project, partner="amplitude", nickname=str(now), values={"api_key": "0" * 32}, by=PORTAL, now=now
+        project=owner, partner="amplitude", nickname=str(now), values={"api_key": "0" * 32}, by=PORTAL, now=now
     )
-    export = create_export(project=project, spec=ExportSpec(integration.pk, **what), by=PORTAL, now=now)
+    export = create_export(project=owner, spec=ExportSpec(integration.pk, **what), by=PORTAL, now=now)
     runs.create_due(now=now)
-    shard = Shard.objects.get(run__export=export)
-    while shard.open:
-        worker.work(shard.pk)
-        shard.refresh_from_db()
-    assert shard.delivered == records, (shard.delivered, records)
+    return list(Shard.objects.filter(run__export=export).values_list("pk", flat=True))
+
+
+def _work(shard: int) -> None:
+    """Claim, read, check, encode, send, settle, checkpoint, until all is read and settled."""
+    from exports.delivery import worker
+    from exports.models import Shard
+
+    while Shard.objects.get(pk=shard).open:
+        worker.work(shard)
+
+
+def _check(shards: list[int], records: int, bad: int = 0) -> None:
+    from exports.models import Shard
+
+    rows = Shard.objects.filter(pk__in=shards).values_list("read", "delivered", "rejected")
+    sums = tuple(map(sum, zip(*rows, strict=True)))
+    assert sums == (records, records - bad, bad), (sums, records, bad)
 
 
 def bare_loop(url: str, events: int) -> None:
@@ -160,7 +205,8 @@ def official_sdk(url: str, events: int) -> None:
 def main() -> None:
     name, url, events = sys.argv[1], sys.argv[2], int(sys.argv[3])
     os.environ["AMPLITUDE_EU_URL"] = os.environ["AMPLITUDE_STANDARD_URL"] = url
-    os.environ["PORTAL_MAX_SHARDS"] = "1"
+    os.environ["PORTAL_MAX_SHARDS"] = "2" if name == "portal_two_workers" else "1"
+    os.environ["PORTAL_ROWS_PER_SHARD"] = "1000"
     import django
 
     django.setup()
@@ -169,6 +215,8 @@ def main() -> None:
     logging.disable(logging.INFO)
     senders: dict[str, Callable[[str, int], None]] = {
         "portal": portal,
+        "portal_two_workers": portal_two_workers,
+        "portal_with_bad_events": portal_with_bad_events,
         "portal_people": portal_people,
         "portal_updates": portal_updates,
         "bare_loop": bare_loop,
@@ -178,15 +226,20 @@ def main() -> None:
     import_module("exports.delivery.worker")  # neither imports nor connecting are delivery
     import_module("amplitude")
     connection.ensure_connection()
-    wall, cpu = time.monotonic(), time.process_time()
+    wall, cpu = time.monotonic(), _cpu()
     senders[name](url, events)
+    peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     result = {
         "events": events,
         "wall": time.monotonic() - wall,
-        "cpu": time.process_time() - cpu,
-        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "cpu": _cpu() - cpu,
+        "memory_mb": max(peaks) / 1024,
     }
     sys.stdout.write(f"\n{json.dumps(result)}\n")
+
+
+def _cpu() -> float:
+    return sum(os.times()[:4])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A bare sink that only counts: the ceiling against which senders are measured.
+"""A bare sink that only counts, and refuses events of the name Poison: the ceiling against which senders are measured.
 
 `python -m benchmarks.sink` prints its port and answers every POST like Amplitude's batch endpoint.
 """
@@ -7,6 +7,7 @@ import socketserver
 import sys
 from typing import BinaryIO
 
+POISON = b'"Poison"'
 ANSWER = b'{"code":200,"events_ingested":%d,"payload_size_bytes":%d,"server_upload_time":1396381378123}'
 
 
@@ -17,11 +18,23 @@ class Handler(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         while body := _read_request(self.rfile):
-            answer = ANSWER % (body.count(b'"insert_id"'), len(body))
+            status, answer = _refusal(body) if POISON in body else _acceptance(body)
             self.wfile.write(
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(answer)
+                b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (status, len(answer))
             )
             self.wfile.write(answer)
+
+
+def _acceptance(body: bytes) -> tuple[bytes, bytes]:
+    return b"200 OK", ANSWER % (body.count(b'"insert_id"'), len(body))
+
+
+def _refusal(body: bytes) -> tuple[bytes, bytes]:
+    """Names every bad event, as Amplitude's batch endpoint does."""
+    events = body.split(b'{"event_type":')[1:]
+    bad = b",".join(b"%d" % index for index, event in enumerate(events) if event.startswith(POISON))
+    error = b'{"code":400,"error":"Invalid field values on some events","events_with_invalid_fields":{"time":[%b]}}'
+    return b"400 Bad Request", error % bad
 
 
 def _read_request(stream: BinaryIO) -> bytes:

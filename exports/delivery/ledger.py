@@ -14,6 +14,7 @@ from exports.delivery.batches import Batch, Outcome, sendable
 from exports.delivery.exchange import Hold, Other, Result, ids_of
 from exports.delivery.lease import MAY_SEND, Guard, Lease
 from exports.models import Axis, Held, Rejected, Run, Shard, Skipped
+from exports_portal.common.database import copy_rows
 from partners.contract import Encoded, Refusal, Skip
 
 SKIPPED_LISTED = 1_000  # per run
@@ -240,34 +241,21 @@ def _update(lease: Lease, changes: dict[str, Any]) -> None:
         raise LeaseLost(f"shard {lease.shard_id} fence {lease.fence}")
 
 
+# A few of a hundred may be rejected or held: COPY costs a tenth of the ORM's INSERT.
+COPY_REJECTED = """
+COPY exports_rejected (run_id, shard_id, record_id, reason, field, message, cure, payload, attempts, created_at)
+FROM STDIN
+"""
+COPY_HELD = "COPY exports_held (export_id, shard_id, record_id, ids, not_before, message) FROM STDIN"
+
+
 def _insert_rows(run: Run, lease: Lease, sums: Tally, *, now: datetime) -> None:
     if sums.rejected:
-        Rejected.objects.bulk_create(
-            Rejected(
-                run=run,
-                shard_id=lease.shard_id,
-                record_id=record_id,
-                reason=refusal.reason,
-                field=refusal.field[:120],
-                message=refusal.message,
-                cure=refusal.cure,
-                payload=refusal.payload,
-                created_at=now,
-            )
-            for record_id, refusal in sums.rejected
-        )
+        told = ((key, r.reason, r.field[:120], r.message, r.cure, r.payload) for key, r in sums.rejected)
+        copy_rows(COPY_REJECTED, ((run.pk, lease.shard_id, *row, 1, now) for row in told))
     if sums.held:
-        Held.objects.bulk_create(
-            Held(
-                export_id=run.export_id,
-                shard_id=lease.shard_id,
-                record_id=record_id,
-                ids=ids,
-                not_before=now + timedelta(seconds=hold.seconds),
-                message=hold.message,
-            )
-            for record_id, ids, hold in sums.held
-        )
+        waits = ((key, ids, now + timedelta(seconds=hold.seconds), hold.message) for key, ids, hold in sums.held)
+        copy_rows(COPY_HELD, ((run.export_id, lease.shard_id, *row) for row in waits))
     if sums.skipped:
         _insert_skipped(run, lease, sums.skipped)
 

@@ -1,8 +1,10 @@
-"""What happens to a task when the database goes away."""
+"""What Django leaves out: tasks that outlive the database, and COPY."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+import psycopg
 import structlog
 from django.db import InterfaceError, OperationalError, connection
 
@@ -23,3 +25,13 @@ def may_go_away() -> Iterator[None]:
 def reason(error: Exception) -> str:
     """The first line of what the database said."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def copy_rows(statement: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Insert rows by a COPY … FROM STDIN, in the open transaction; constraints hold and errors are as with INSERT."""
+    connection.ensure_connection()
+    raw = connection.connection
+    assert raw is not None
+    with psycopg.Cursor(raw) as cursor, connection.wrap_database_errors, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
