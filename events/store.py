@@ -74,6 +74,11 @@ class Filter:
     received_from: datetime | None = None
     log: Log = EVENTS
 
+    @property
+    def is_selective(self) -> bool:
+        """Whether many rows will not match."""
+        return self.name_ids is not None or self.lane is not None
+
     def conditions(self) -> tuple[LiteralString, dict[str, Any]]:
         """SQL over the alias `e`, beginning with AND, and its parameters."""
         sql: LiteralString = ""
@@ -127,6 +132,14 @@ class _Axis:
         """The first part of a row's place in this order."""
         return moment(row[self.column]) if self is TIME else row[self.column]
 
+    def end(self, bounds: dict[str, Any], seen: tuple[Any, int]) -> tuple[Any, int]:
+        """The cursor once nothing is left in the window and its last rows were not seen: they are never scanned again.
+
+        Where a window has no upper bound, the last row seen.
+        """
+        bound = {TIME: bounds.get("end"), POSITION: bounds.get("until_tx")}.get(self)
+        return seen if bound is None else max(seen, (bound, NOTHING_ID))
+
     def of(self, log: Log) -> "_Axis":
         names: dict[str, LiteralString] = {"table": log.table, "time": log.time}
         return replace(self, scanned=self.scanned.format(**names), last=self.last.format(**names))
@@ -174,20 +187,33 @@ def _page(
 ) -> Page:
     """One statement, so one snapshot: the cursor must never pass a row that the rows were not chosen from.
 
-    Rows that do not match come along without their large part, for the cursor.
+    Rows that do not match come along without their large part, for the cursor; where many will not, only the last one.
     """
     if where.name_ids == ():
-        end = bounds["end"] if axis is TIME else bounds["until_tx"]
-        return Page([], max(after, (end, NOTHING_ID)), exhausted=True)
+        return Page([], axis.end(bounds, after), exhausted=True)
     conditions, values = where.conditions()
     values |= {**bounds, "after": after[0], "after_id": after[1], "limit": limit}
     log = where.log
+    columns = log.columns.format(body=f"CASE WHEN true{conditions}{more} THEN {log.body} END")
+    scanned = axis.of(log).scanned
     with _reader() as run:
-        columns = log.columns.format(body=f"CASE WHEN true{conditions}{more} THEN {log.body} END")
-        found = run(f"SELECT {columns} FROM (SELECT * {axis.of(log).scanned}) AS e", values)
+        if where.is_selective:
+            found = run(
+                f"SELECT {columns}, e.place = %(limit)s FROM"
+                f" (SELECT i.*, row_number() OVER () AS place FROM (SELECT * {scanned}) AS i) AS e"
+                f" WHERE (true{conditions}{more}) OR e.place = %(limit)s",
+                values,
+            )
+            exhausted = not (found and found[-1][-1])
+            found = [row[:-1] for row in found]
+        else:
+            found = run(f"SELECT {columns} FROM (SELECT * {scanned}) AS e", values)
+            exhausted = len(found) < limit
         rows = _records(run, log, [row for row in found if row[BODY] is not None])
     end = (axis.key(found[-1]), found[-1][0]) if found else after
-    return Page(rows, end, exhausted=len(found) < limit)
+    if exhausted and where.is_selective:
+        end = axis.end(bounds, end)
+    return Page(rows, end, exhausted)
 
 
 def read_by_ids(project_id: int, ids: Collection[int], log: Log = EVENTS) -> dict[int, Row]:
