@@ -10,7 +10,7 @@ from typing import Any
 
 from celery import Celery, bootsteps
 from celery.exceptions import SecurityWarning
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import setup_logging, task_prerun, worker_process_init
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 from exports_portal.processes import die_with_parent
@@ -58,6 +58,14 @@ def use_our_logging(**_kwargs: Any) -> None:
     from exports_portal.logging import configure
 
     configure(settings.LOGGING)
+
+
+@task_prerun.connect
+def check_connections(**_kwargs: Any) -> None:
+    """As before a web request: a connection that broke or grew old since the last task is not used again."""
+    from django.db import close_old_connections
+
+    close_old_connections()
 
 
 @worker_process_init.connect

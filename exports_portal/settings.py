@@ -151,6 +151,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_DB_REUSE_MAX = 1_000  # tasks; by default Celery connects anew for each, which costs more than most of them
 CELERY_TASK_DEFAULT_QUEUE = "bulk"
 CELERY_TASK_ROUTES = {"exports.tasks.tick": {"queue": "tick"}}
 CELERY_BEAT_SCHEDULE = {

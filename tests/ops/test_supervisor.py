@@ -4,6 +4,7 @@ import os
 import signal
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,19 @@ def test_a_killed_server_comes_back_at_the_same_address(portal: RunningPortal, w
     wait_until(lambda: (found := portal.child(*words)) is not None and found.pid != killed.pid)
     wait_until(portal.is_ready, seconds=60)
     assert portal.addresses == before
+
+
+def test_workers_keep_their_database_connections_from_task_to_task(portal: RunningPortal) -> None:
+    """Connecting costs more than most tasks, and the tick comes every second."""
+    wait_until(portal.is_ready, seconds=60)
+    latest = "SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE query LIKE '%pg_advisory_unlock%'"
+    with psycopg.connect(portal.addresses["database_url"], autocommit=True) as connection:
+        pids = []
+        for _ in range(3):
+            wait_until(lambda: connection.execute(latest).fetchone() != (0,))
+            pids.append(connection.execute(latest).fetchone())
+            time.sleep(1.5)
+    assert len(set(pids)) == 1
 
 
 def test_a_second_portal_on_the_folder_is_told_who_holds_it(portal: RunningPortal) -> None:
