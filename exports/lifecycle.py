@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
+from django.db.models import Sum
 
 from exports.models import Export, Frequency, Rejected, Run, Shard, Status
 from exports_portal.common import audit
@@ -27,7 +28,10 @@ MOVES: dict[str, dict[Status, Status]] = {
 
 
 def _move(row: Export | Run, verb: str, *, by: Actor, now: datetime, detail: dict[str, Any], **changes: Any) -> bool:
-    """Move `row` by `verb`; False when its status does not allow it (any more). Writes the audit entry."""
+    """Move `row` by `verb`; False when its status does not allow it (any more). Writes the audit entry.
+
+    `changes` are plain values of further columns; `row` has them afterwards, and is not read again.
+    """
     moves = MOVES[verb]
     for old, new in moves.items():
         changed = type(row).objects.filter(pk=row.pk, status=old).update(status=new, **changes)
@@ -42,7 +46,8 @@ def _move(row: Export | Run, verb: str, *, by: Actor, now: datetime, detail: dic
                 before={"status": old},
                 after={"status": new, **detail},
             )
-            row.refresh_from_db()
+            for name, value in {"status": new, **changes}.items():
+                setattr(row, name, value)
             return True
     return False
 
@@ -69,33 +74,27 @@ def run_started(run: Run, *, now: datetime) -> bool:
 
 
 @transaction.atomic
-def shard_read(shard: Shard, *, now: datetime) -> None:
-    """A shard's cursor is at its end: close it unless it has held records to drain.
+def shard_read(shard: Shard, *, now: datetime) -> bool:
+    """A shard's cursor is at its end: close it unless it has held records to drain. Returns whether it is closed.
 
     A run of which no shard reads lets the next one read; one of which no shard is open is DONE. Idempotent.
     """
-    run = Run.objects.select_related("export").get(pk=shard.run_id)
-    _lock(run.export_id)
-    Shard.objects.filter(pk=shard.pk, reading=False, held=0).update(open=False)
+    # The export's row is locked and read in one go, as in `_lock`.
+    run = Run.objects.select_related("export").select_for_update(of=("export",), no_key=True).get(pk=shard.run_id)
+    closed = bool(Shard.objects.filter(pk=shard.pk, reading=False, held=0).update(open=False))
     shards = list(run.shards.values_list("open", "reading"))
     if not any(reading for _, reading in shards):
         Run.objects.filter(pk=run.pk).update(reading=False)
-    if any(is_open for is_open, _ in shards):
-        return
-    _finish(run, now=now)
+    if not any(is_open for is_open, _ in shards):
+        _finish(run, now=now)
+    return closed
 
 
 def _finish(run: Run, *, now: datetime) -> None:
     if not _move(run, "finish", by=PORTAL, now=now, detail={}, finished_at=now):
         return
-    counts = Run.objects.with_counts().get(pk=run.pk)
-    log.info(
-        "run.done",
-        project=run.export.project_id,
-        export=run.export_id,
-        run=run.pk,
-        **{name: getattr(counts, name) for name in ("read", "delivered", "rejected", "skipped")},
-    )
+    counts = run.shards.aggregate(**{name: Sum(name) for name in ("read", "delivered", "rejected", "skipped")})
+    log.info("run.done", project=run.export.project_id, export=run.export_id, run=run.pk, **counts)
     if run.export.frequency == Frequency.ONE_TIME:
         _move(run.export, "finish", by=PORTAL, now=now, detail={"run": run.pk}, next_run_at=None)
     elif run.export.frequency == Frequency.RECURRING and not run.export.runs.active().exists():

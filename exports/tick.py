@@ -19,26 +19,32 @@ from partners import actions as partner_actions
 log = structlog.get_logger("exports.tick")
 
 LOCK = 7_210_451  # any number of our own: the advisory lock that makes the tick single-flight
-RING_AGAIN_SECONDS = 5  # a bell may be lost; one that is only slow must not pile up
-RING_AT_ONCE = 200
+RING_AGAIN_SECONDS = 5  # a bell may be lost
+UNHEARD = 200  # bells that may wait in a queue: more would be rung again before anybody hears them, and pile up
 OLD_SECONDS = 60.0
 WARN_EVERY_SECONDS = 60.0
 _warned_at = -WARN_EVERY_SECONDS
 
+# OFFSET 0 keeps the planner from beginning at the exports: the few shards that may be free are found by their index.
 FREE_SHARDS = """
 UPDATE exports_shard SET rung_at = now(), idle = false
  WHERE id IN (
-    SELECT s.id FROM exports_shard s
-      JOIN exports_run r ON r.id = s.run_id
-      JOIN partners_integration i ON i.id = r.integration_id
+    SELECT s.id FROM exports_shard s CROSS JOIN LATERAL (
+        SELECT e.frequency = 'live' AS live
+          FROM exports_run r
+          JOIN exports_export e ON e.id = r.export_id
+          JOIN partners_integration i ON i.id = r.integration_id
+         WHERE r.id = s.run_id AND i.disconnected_at IS NULL AND i.setup_fault = ''
+           AND (i.paused_until IS NULL OR i.paused_until <= now())
+        OFFSET 0) AS sendable
      WHERE (s.open AND (NOT s.idle OR s.not_before <= now()) OR s.resend_at <= now())
        AND (s.not_before IS NULL OR s.not_before <= now())
        AND (s.lease_until IS NULL OR s.lease_until NOT BETWEEN now() AND now() + make_interval(secs => %(longest)s))
        AND (s.rung_at IS NULL OR s.rung_at NOT BETWEEN now() - make_interval(secs => %(again)s) AND now())
-       AND i.disconnected_at IS NULL AND i.setup_fault = '' AND (i.paused_until IS NULL OR i.paused_until <= now())
+       AND sendable.live = %(live)s
      ORDER BY s.not_before NULLS FIRST, s.id LIMIT %(limit)s
        FOR UPDATE OF s SKIP LOCKED)
-RETURNING id, (SELECT e.frequency FROM exports_run r JOIN exports_export e ON e.id = r.export_id WHERE r.id = run_id)
+RETURNING id
 """
 # Idle shards of live runs go on when something that can be read lies behind their cursor, or when their run shall end.
 # A look at the end of each log per project, so that a thousand idle exports cost next to nothing.
@@ -68,7 +74,7 @@ ORPHANS = """
 UPDATE exports_shard
    SET unconfirmed = greatest(unconfirmed, in_flight), in_flight = 0,
        unconfirmed_again = greatest(unconfirmed_again, in_flight_again), in_flight_again = 0, fence = fence + 1
- WHERE NOT open AND in_flight + in_flight_again > 0
+ WHERE NOT open AND (in_flight > 0 OR in_flight_again > 0)
    AND lease_until NOT BETWEEN now() AND now() + make_interval(secs => %(longest)s)
 """
 
@@ -128,8 +134,17 @@ def _sweep(*, now: datetime) -> int:
         bells.ring_probe(integration_id)
     with connection.cursor() as cursor:
         cursor.execute(ORPHANS, {"longest": longest()})
-        cursor.execute(FREE_SHARDS, {"longest": longest(), "again": RING_AGAIN_SECONDS, "limit": RING_AT_ONCE})
+    return sum(_ring_free(queue, room=UNHEARD - unheard) for queue, unheard in bells.unheard().items())
+
+
+def _ring_free(queue: str, *, room: int) -> int:
+    """Ring for the free shards whose turn it is, as many as there is room for in the queue; returns how many."""
+    if room <= 0:
+        return 0
+    values = {"longest": longest(), "again": RING_AGAIN_SECONDS, "live": queue == "live", "limit": room}
+    with connection.cursor() as cursor:
+        cursor.execute(FREE_SHARDS, values)
         free = cursor.fetchall()
-    for shard_id, frequency in free:
-        bells.ring_shard(shard_id, queue=queue_of(frequency))
+    for (shard_id,) in free:
+        bells.ring_shard(shard_id, queue=queue)
     return len(free)

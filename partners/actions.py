@@ -189,6 +189,12 @@ def due_probes(*, now: datetime) -> list[int]:
     return [pk for pk in due.values_list("pk", flat=True) if due.filter(pk=pk).update(probe_at=now + PROBE_EVERY)]
 
 
+def may_ask(*, integration: Integration, now: datetime) -> bool:
+    """Whether a run with nothing to send may ask about the key now: one in PROBE_EVERY, as they come in thousands."""
+    long_ago = Q(asked_at=None) | Q(asked_at__lte=now - PROBE_EVERY) | Q(asked_at__gt=now)  # the clock stepped back
+    return bool(Integration.objects.filter(long_ago, pk=integration.pk).update(asked_at=now))
+
+
 def pause(*, integration: Integration, until: datetime) -> None:
     """The partner asked us to leave the whole integration alone until then. A longer pause stays."""
     shorter = Q(paused_until=None) | Q(paused_until__lt=until)
@@ -198,7 +204,7 @@ def pause(*, integration: Integration, until: datetime) -> None:
 def resume(*, integration: Integration, by_itself: bool = False) -> None:
     """Forget a setup fault and a pause. When a person asks for it, the days without an accepted request begin anew."""
     Integration.objects.filter(pk=integration.pk).update(
-        setup_fault="", setup_fault_at=None, paused_until=None, probe_at=None
+        setup_fault="", setup_fault_at=None, paused_until=None, probe_at=None, asked_at=None
     )
     faulty = _sending_through(integration).filter(needs_attention=True)
     faulty.update(needs_attention=False, last_error="", **({} if by_itself else {"failing_since": None}))

@@ -22,7 +22,7 @@ UPDATE exports_shard AS s
        unconfirmed_again = greatest(s.unconfirmed_again, s.in_flight_again), in_flight_again = 0
   FROM old, exports_run r
   JOIN partners_integration i ON i.id = r.integration_id
- WHERE s.id = old.id AND r.id = s.run_id AND (s.open OR s.resend_at <= now())
+ WHERE s.id = old.id AND r.id = s.run_id AND (s.open AND NOT s.idle OR s.resend_at <= now())
    AND (s.lease_until IS NULL OR s.lease_until NOT BETWEEN now() AND now() + make_interval(secs => %(longest)s))
    AND (s.not_before IS NULL OR s.not_before <= now())
    AND i.disconnected_at IS NULL AND i.setup_fault = '' AND (i.paused_until IS NULL OR i.paused_until <= now())
@@ -99,7 +99,7 @@ def longest() -> float:
 
 
 def claim(shard_id: int) -> Lease | None:
-    """Take the shard, or None when it is closed, leased, waiting, or its integration may not send."""
+    """Take the shard, or None when it is closed, idle, leased, waiting, or its integration may not send."""
     owner = f"{socket.gethostname()}:{os.getpid()}"
     with connection.cursor() as cursor:
         lease = settings.PORTAL_LEASE_SECONDS

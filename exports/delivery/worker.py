@@ -4,7 +4,7 @@ import gc
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain
 from operator import attrgetter
 from time import monotonic
@@ -154,12 +154,12 @@ class Slice:
         return result
 
     def _read(self, reader: BatchReader, exchange: Exchange) -> float | None:
-        holds_any = drain.holds_any(self.export.pk)
         with closing(ahead(reader.batches(), is_last=attrgetter("last"), name="encoder")) as batches:
             batch = next(batches)
-            ledger.mark_in_flight(self.lease, sendable(batch.outcomes))
+            if records := sendable(batch.outcomes):
+                ledger.mark_in_flight(self.lease, records)
             for upcoming in chain(batches, [None]):
-                if holds_any:
+                if batch.rows and self._holds_any:
                     ids = {key for outcome in batch.outcomes if isinstance(outcome, Encoded) for key in ids_of(outcome)}
                     exchange.waiting |= drain.waiting_among(self.export.pk, ids, now=_now())
                 result = exchange.run(batch.outcomes)
@@ -169,6 +169,11 @@ class Slice:
                 batch = upcoming
         self.has_more = not go_on
         return self._paused(result)
+
+    @cached_property
+    def _holds_any(self) -> bool:
+        """Asked once in a slice: what this slice itself holds, its exchange knows."""
+        return drain.holds_any(self.export.pk)
 
     def _settle(
         self, reader: BatchReader, exchange: Exchange, batch: Batch, result: Result, upcoming: Batch | None
@@ -259,6 +264,8 @@ class Slice:
 
     def _notice_bad_key(self, sender: Sender) -> None:
         """A run that sends nothing must still tell people that its key is refused, or that a fault is over."""
+        if not self._is_troubled and not partner_actions.may_ask(integration=self.integration, now=_now()):
+            return  # another such run has just asked
         probe = sender.probe()
         if probe.outcome is Outcome.SETUP_FAULT:
             self._setup_fault(probe)
@@ -273,9 +280,9 @@ class Slice:
             return
         self.lease.release(wait=self._seconds_to_next() if wait is None and not self.shard.reading else wait)
         if not self.shard.reading:
-            lifecycle.shard_read(self.shard, now=_now())
-            self.shard.refresh_from_db()
-            bells.ring_tick()  # the next window may be due
+            self.shard.open = not lifecycle.shard_read(self.shard, now=_now())
+            if Export.objects.due(_now()).filter(pk=self.export.pk).exists():
+                bells.ring_tick()  # for the next window
         resends = self.shard.resend_at is not None and self.shard.resend_at <= _now()
         if not wait and (self.shard.open or resends):
             bells.ring_shard(self.shard.pk, queue=tick.queue_of(self.export.frequency))

@@ -84,6 +84,9 @@ class Run(models.Model):
         return self.axis != Axis.POSITION
 
 
+ORPHANED = Q(open=False) & (Q(in_flight__gt=0) | Q(in_flight_again__gt=0))  # once its lease has run out
+
+
 class Shard(models.Model):
     """A part of a run: the records with lane % of == index, delivered strictly in order under a lease.
 
@@ -146,6 +149,7 @@ class Shard(models.Model):
         indexes = [
             models.Index(fields=["not_before", "id"], name="open_shards", condition=Q(open=True)),
             models.Index(fields=["resend_at"], name="shards_to_resend", condition=Q(resend_at__isnull=False)),
+            models.Index(fields=["lease_until"], name="orphaned_shards", condition=ORPHANED),
         ]
 
     def __str__(self) -> str:

@@ -4,12 +4,16 @@ A bell carries ids only and may be lost or doubled (DESIGN 5.5); when Redis is a
 rings, an upload or a click, hardly waits: one short try, and after a lost bell silence for a moment.
 """
 
+from contextlib import suppress
 from time import monotonic
 
 import structlog
 from celery import current_app
 from kombu.exceptions import OperationalError
 from kombu.pools import producers
+from redis.exceptions import RedisError
+
+from exports_portal.common import heartbeat
 
 # Over the connection of the rings alone: workers wait longer for a slow Redis (CELERY_BROKER_TRANSPORT_OPTIONS).
 TRANSPORT = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries": 0}
@@ -17,9 +21,11 @@ TRANSPORT = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries"
 QUIET_SECONDS = 1.0
 _quiet_until = 0.0
 
-# Single records may be uploaded hundreds of times a second; what rings no bell is seen by the next one or the tick.
-CAPTURE_SECONDS = 0.1
-_captured: dict[int, float] = {}
+# Records may be uploaded and runs may end hundreds of times a second; what rings no bell is seen by the next one or
+# by beat's tick.
+SELDOM_SECONDS = 0.1
+SHARD_QUEUES = ("live", "bulk")
+_rung: dict[tuple[object, ...], float] = {}
 
 log = structlog.get_logger(__name__)
 
@@ -38,16 +44,30 @@ def _ring(task: str, queue: str, *args: int, expires: float | None = None) -> No
         log.warning("bell.lost", task=task, args=args, quiet=QUIET_SECONDS)
 
 
+def _ring_seldom(task: str, queue: str, *args: int) -> None:
+    """The same bell at most every SELDOM_SECONDS from this process."""
+    bell = (task, *args)
+    if monotonic() - _rung.get(bell, -SELDOM_SECONDS) >= SELDOM_SECONDS:
+        _rung[bell] = monotonic()
+        _ring(task, queue, *args)
+
+
 def ring_shard(shard_id: int, *, queue: str) -> None:
     """Wake a worker for a shard. `queue` is live or bulk."""
     _ring("exports.tasks.work", queue, shard_id)
 
 
+def unheard() -> dict[str, int]:
+    """How many bells wait in each queue of shards; none when Redis is away, and then ringing does no harm either."""
+    if monotonic() >= _quiet_until:
+        with suppress(RedisError), heartbeat.connect() as redis:
+            return {queue: redis.llen(queue) for queue in SHARD_QUEUES}
+    return dict.fromkeys(SHARD_QUEUES, 0)
+
+
 def ring_capture(project_id: int) -> None:
-    """Tell live exports that the project captured something; at most every CAPTURE_SECONDS from this process."""
-    if monotonic() - _captured.get(project_id, -CAPTURE_SECONDS) >= CAPTURE_SECONDS:
-        _captured[project_id] = monotonic()
-        _ring("exports.tasks.captured", "live", project_id)
+    """Tell live exports that the project captured something."""
+    _ring_seldom("exports.tasks.captured", "live", project_id)
 
 
 def ring_probe(integration_id: int) -> None:
@@ -57,7 +77,7 @@ def ring_probe(integration_id: int) -> None:
 
 def ring_tick() -> None:
     """Ask for a tick now, instead of within the second."""
-    _ring("exports.tasks.tick", "tick")
+    _ring_seldom("exports.tasks.tick", "tick")
 
 
 def ring_roll_up() -> None:

@@ -14,7 +14,7 @@ QUEUES = ("tick", "live", "bulk")
 ANSWER_SECONDS = 1.0  # the tick and each worker's own loop wait so long at most
 
 
-def _redis() -> redis.Redis:
+def connect() -> redis.Redis:
     return redis.Redis.from_url(
         settings.CELERY_BROKER_URL, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
     )
@@ -22,13 +22,13 @@ def _redis() -> redis.Redis:
 
 def beat() -> None:
     """Say that the tick ran; the tick task calls it each time. A missing Redis never breaks the tick."""
-    with suppress(redis.RedisError), _redis() as connection:
+    with suppress(redis.RedisError), connect() as connection:
         connection.set(TICK_KEY, "1", ex=TICK_SECONDS)
 
 
 def serve(queues: Iterable[str]) -> None:
     """Say that a worker takes tasks from `queues`; each worker calls it every few seconds."""
-    with suppress(redis.RedisError), _redis() as connection:
+    with suppress(redis.RedisError), connect() as connection:
         for queue in queues:
             connection.set(QUEUE_KEY.format(queue), "1", ex=QUEUE_SECONDS)
 
@@ -36,6 +36,6 @@ def serve(queues: Iterable[str]) -> None:
 def missing() -> list[str]:
     """What gives no sign of life: "tick" and "worker <queue>" for each queue. Raises redis.RedisError."""
     names = ["tick", *(f"worker {queue}" for queue in QUEUES)]
-    with _redis() as connection:
+    with connect() as connection:
         signs = connection.mget([TICK_KEY, *(QUEUE_KEY.format(queue) for queue in QUEUES)])
     return [name for name, sign in zip(names, signs, strict=True) if sign is None]

@@ -14,6 +14,7 @@ from exports import actions, tick
 from exports.delivery import worker
 from exports.models import Export, Shard
 from exports.spec import ExportSpec, spec_of
+from exports_portal.common import bells, heartbeat
 from exports_portal.common.audit import Actor
 from partners.actions import create_integration
 from partners.models import Integration
@@ -40,7 +41,9 @@ def sandbox(settings) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def project(transactional_db) -> Project:
-    """Real commits: the horizon never passes a transaction of one's own."""
+    """Real commits: the horizon never passes a transaction of one's own. And no bells of the tests before."""
+    with heartbeat.connect() as redis:
+        redis.delete("tick", *bells.SHARD_QUEUES)
     with connection.cursor() as cursor:  # flushing between tests empties this table too
         cursor.execute(
             "INSERT INTO events_logbase SELECT 1, 0, system_identifier FROM pg_control_system() ON CONFLICT DO NOTHING"

@@ -117,7 +117,8 @@ class Story:
 
     def die_with_a_request_out(self) -> None:
         """A worker was killed, or fell asleep, when Amplitude had taken its batch; its lease has run out."""
-        for shard in Shard.objects.filter(open=True, reading=True, lease_until=None):
+        tick.wake(now=now())  # a shard that rests is not claimed
+        for shard in Shard.objects.filter(open=True, reading=True, idle=False, lease_until=None):
             self.asleep.append(request_out(shard))
         self.leases_run_out()
 

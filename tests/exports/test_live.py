@@ -113,6 +113,13 @@ def test_a_capture_that_commits_late_is_sent_too(capture, live, sandbox, project
     assert flow(export).delivered == 2
 
 
+def test_doubled_bells_find_an_idle_shard_closed(live):
+    export = flow(live())
+    fence = Shard.objects.get().fence
+    work_once(export)
+    assert Shard.objects.get().fence == fence
+
+
 def test_held_records_of_a_live_export_go_on_when_their_wait_is_over(capture, live, sandbox):
     export = flow(live())
     sandbox.faults({"kind": "throttle", "users": ["person-0000"], "count": 1})

@@ -71,5 +71,5 @@ def test_metrics_open_with_the_token(client: Client, settings) -> None:
 
 @pytest.fixture
 def forgotten_signs() -> None:
-    with heartbeat._redis() as connection:
+    with heartbeat.connect() as connection:
         connection.flushdb()

@@ -1,0 +1,103 @@
+"""The tick: rings for what is free, and its cost is set by what is due."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from exports import tick
+from exports.delivery.lease import longest
+from exports.models import Export, Run, Shard, Status
+from exports_portal.common import bells, heartbeat
+from partners.actions import PROBE_EVERY, edit_integration, may_ask
+from partners.models import Integration
+from tests.exports.conftest import ANN, deliver, flow, now, work_once
+
+
+def fill(queue: str) -> None:
+    for _ in range(tick.UNHEARD):
+        bells.ring_shard(0, queue=queue)
+
+
+def test_no_more_bells_are_rung_than_the_queue_has_room_for(one_time, live):
+    """Bells that nobody has heard for a while would be rung again, and pile up for ever."""
+    one_time(), live()
+    fill("bulk")
+    assert tick.tick(now=now()) == 1
+    assert Shard.objects.get(rung_at=None).run.export.frequency == "one_time"
+
+
+def test_a_backfill_takes_no_room_from_live_exports_nor_the_other_way_round(one_time, live):
+    one_time(), live()
+    fill("live")
+    assert tick.tick(now=now()) == 1
+    assert Shard.objects.get(rung_at=None).run.export.frequency == "live"
+
+
+def test_a_lost_bell_is_rung_again(one_time):
+    one_time()
+    assert [tick.tick(now=now()) for _ in range(2)] == [1, 0]
+    Shard.objects.update(rung_at=now() - timedelta(seconds=2 * tick.RING_AGAIN_SECONDS))
+    assert tick.tick(now=now()) == 1
+
+
+def test_nothing_is_rung_for_an_integration_that_may_not_send(one_time):
+    one_time()
+    Integration.objects.update(setup_fault="Amplitude does not know the API key.")
+    assert tick.tick(now=now()) == 0
+    Integration.objects.update(setup_fault="", paused_until=now() + timedelta(minutes=1))
+    assert tick.tick(now=now()) == 0
+
+
+def test_the_end_of_a_run_asks_for_a_tick_only_when_the_next_one_is_due(recurring):
+    export = recurring()
+    tick.tick(now=now())
+    with heartbeat.connect() as redis:
+        redis.delete("tick")
+        work_once(export)
+        assert Run.objects.get().status == Status.DONE
+        assert redis.llen("tick") == 0
+
+
+def test_many_runs_with_nothing_to_send_ask_about_the_key_once(recurring, sandbox):
+    exports = [recurring(name=str(number)) for number in range(5)]
+    assert [deliver(export).status for export in exports] == [Status.PENDING] * 5
+    assert Run.objects.filter(status=Status.DONE).count() == 5
+    assert len(sandbox.requests()) == 1
+
+
+def test_the_key_is_asked_about_again_after_a_while_and_when_it_was_changed(integration):
+    moment = now()
+    assert may_ask(integration=integration, now=moment)
+    assert not may_ask(integration=integration, now=moment + PROBE_EVERY / 2)
+    assert may_ask(integration=integration, now=moment + PROBE_EVERY)
+    assert may_ask(integration=integration, now=moment - PROBE_EVERY / 2), "the clock stepped back"
+    assert not may_ask(integration=integration, now=moment)
+    edit_integration(
+        integration=integration, nickname="Growth", values={"api_key": "f" * 32}, by=ANN, now=moment + PROBE_EVERY
+    )
+    assert may_ask(integration=integration, now=moment + PROBE_EVERY)
+
+
+@pytest.mark.parametrize(
+    ("query", "indexes"),
+    [
+        (tick.FREE_SHARDS, ["open_shards", "shards_to_resend", "exports_run_pkey"]),
+        (tick.ORPHANS, ["orphaned_shards"]),
+    ],
+)
+def test_shards_are_found_by_their_indexes_however_many_runs_lie_behind(one_time, query, indexes):
+    one_time()
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {query}", {"again": 5, "live": False, "limit": 200, "longest": longest()})
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+        cursor.execute("RESET enable_seqscan")
+    assert [name for name in indexes if name not in plan] == []
+
+
+def test_live_and_recurring_exports_of_one_integration_share_the_question(recurring, live, sandbox):
+    flow(live())
+    recurring()
+    deliver(Export.objects.get(frequency="recurring"))
+    assert len(sandbox.requests()) == 1
