@@ -10,9 +10,10 @@ from django.db.models import Q
 from django.http import QueryDict
 
 from exports import skipped
+from exports.chart import Chart, chart_of
 from exports.models import Export, Frequency, Rejected, Run, Shard, Skipped, Status
 from exports.models.export import is_accounted_for
-from exports.presenting import Chart, ExportLine, RunLine
+from exports.presenting import ExportLine, RunLine
 from exports.preview import PreviewRecord, sample
 from exports.rejected import clean_reason, ids_in, reasons
 from exports_portal.common import words
@@ -106,8 +107,7 @@ class Detail:
 
     @cached_property
     def chart(self) -> Chart:
-        newest = Run.objects.with_counts().filter(export=self.export).order_by("-sequence")[: Chart.SLOTS]
-        return Chart([RunLine(run, self.now) for run in reversed(newest)])
+        return chart_of(self.export, now=self.now)
 
     @cached_property
     def sample(self) -> PreviewRecord | None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
 from django.utils import timezone
@@ -217,82 +216,3 @@ def lines(exports: Iterable[Export], *, now: datetime, may_edit: bool, user_id: 
 def _short(moment: datetime) -> str:
     local = timezone.localtime(moment)
     return f"{local.day} {local:%b, %H:%M}"
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One run in the chart; lengths are units of the SVG's view box."""
-
-    x: float
-    width: float
-    delivered_y: float
-    delivered_height: float
-    rejected_y: float
-    rejected_height: float
-    label: str
-
-
-@dataclass(frozen=True)
-class Part:
-    """What became of some of the records of a single run, as a piece of one long bar."""
-
-    kind: str
-    label: str
-    count: int
-    x: float
-    width: float
-
-
-class Chart:
-    """Delivered and rejected records of the last runs, oldest first."""
-
-    WIDTH, HEIGHT, TOP, FLOOR = 640, 190, 18, 168
-    SLOTS = 24
-
-    def __init__(self, runs: Iterable[RunLine]) -> None:
-        self.runs = list(runs)[-self.SLOTS :]
-
-    @cached_property
-    def highest(self) -> int:
-        return max((line.run.delivered + line.run.rejected for line in self.runs), default=0)
-
-    @property
-    def bars(self) -> list[Bar]:
-        slot = self.WIDTH / self.SLOTS
-        first = self.SLOTS - len(self.runs)  # the newest stands at the right end
-        return [self._bar(line, slot * (place + 0.2), slot * 0.6) for place, line in enumerate(self.runs, first)]
-
-    @property
-    def is_single(self) -> bool:
-        """One run only: a row of bars would say nothing."""
-        return len(self.runs) == 1
-
-    @property
-    def parts(self) -> list[Part]:
-        """Accepted, rejected, held and skipped records of the only run; a piece that is there can be seen."""
-        run = self.runs[0].run
-        counts = {"Accepted": run.delivered, "Rejected": run.rejected, "Held": run.held, "Skipped": run.skipped}
-        widths = {
-            label: max(self.WIDTH * count / max(run.read, 1), 3) if count else 0 for label, count in counts.items()
-        }
-        scale = self.WIDTH / max(sum(widths.values()), 1)
-        parts, x = [], 0.0
-        for label, count in counts.items():
-            width = widths[label] * scale
-            parts.append(Part(label.lower(), label, count, round(x, 2), round(width, 2)))
-            x += width
-        return parts
-
-    def _bar(self, line: RunLine, x: float, width: float) -> Bar:
-        unit = (self.FLOOR - self.TOP) / max(self.highest, 1)
-        delivered, rejected = line.run.delivered * unit, line.run.rejected * unit
-        top = self.FLOOR - delivered
-        return Bar(
-            x=round(x, 2),
-            width=round(width, 2),
-            delivered_y=round(top, 2),
-            delivered_height=round(delivered, 2),
-            rejected_y=round(top - rejected, 2),
-            rejected_height=round(rejected, 2),
-            label=f"{line.window}: {line.run.delivered:,} accepted, {line.run.rejected:,} rejected",
-        )

@@ -101,6 +101,11 @@ def next_midnight(tz: ZoneInfo, *, after: datetime) -> datetime:
     )
 
 
+def local_hour(moment: datetime, tz: ZoneInfo) -> datetime:
+    """The UTC instant at which the local hour of `moment` began; half past, where the zone is half an hour off."""
+    return moment.astimezone(tz).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+
+
 def next_of(cycle: tuple[date, int] | None, tz: ZoneInfo, *, after: datetime) -> datetime:
     """When a window ends next: at the next boundary of a cycle, else at midnight."""
     return next_midnight(tz, after=after) if cycle is None else next_boundary(*cycle, tz, after=after)

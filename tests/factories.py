@@ -87,6 +87,12 @@ class ExportFactory(DjangoModelFactory):
             start_date=factory.LazyAttribute(lambda row: row.created_at.astimezone(row.project.tz).date()),
             next_run_at=factory.LazyAttribute(lambda row: row.created_at + timedelta(hours=12)),
         )
+        live = factory.Trait(
+            frequency="live",
+            date_from=None,
+            date_to=None,
+            next_run_at=factory.LazyAttribute(lambda row: row.created_at + timedelta(hours=12)),
+        )
         running = factory.Trait(status="RUNNING")
         done = factory.Trait(status="DONE", next_run_at=None)
         stopped = factory.Trait(status="STOPPED", next_run_at=None)

@@ -125,6 +125,9 @@ class Shard(models.Model):
     held = models.BigIntegerField(default=0)
     skipped = models.BigIntegerField(default=0)
     skip_reasons = models.JSONField(default=dict)
+    hours = models.JSONField(
+        default=dict, help_text="of a live run: begin of the local hour → [delivered, rejected] in it, as first settled"
+    )
     altered = models.BigIntegerField(default=0, help_text="records with a value that had to be cut or nulled")
     refused_in_row = models.PositiveSmallIntegerField(
         default=0, help_text="single records refused since the last accepted request, with nothing said of why"

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from exports import actions, tick
+from exports import actions, schedule, tick
 from exports.models import Export, Run, Shard, Status
 from exports_portal.common.errors import Invalid, Refused
-from tests.exports.conftest import ANN, edit, flow, now, skip_waits, today, unique, work_once
+from tests.exports.conftest import ANN, deliver, edit, flow, now, skip_waits, today, unique, work_once
 from tests.exports.transactions import open_writer
 
 
@@ -170,3 +170,35 @@ def test_it_rests_while_what_was_captured_cannot_be_read_yet(capture, live):
         capture(3)
         assert tick.wake(now=now()) == 0
     assert flow(export).delivered == 3
+
+
+def test_what_is_settled_is_counted_in_its_local_hour(capture, live, sandbox, project):
+    export = flow(live())
+    sandbox.faults(
+        {"kind": "refuse_events", "map": "events_with_invalid_fields", "field": "time", "user_id": "person-0000"}
+    )
+    hour = schedule.local_hour(now(), project.tz).isoformat()
+    capture(6, people=3)
+    flow(export)
+    capture(1, people=1)
+    sandbox.clear_faults()
+    flow(export)
+    assert Shard.objects.get().hours == {hour: [5, 2]}
+
+
+def test_held_records_count_in_the_hour_in_which_they_are_delivered(capture, live, sandbox, project):
+    export = flow(live())
+    sandbox.faults({"kind": "throttle", "users": ["person-0000"], "count": 1})
+    hour = schedule.local_hour(now(), project.tz).isoformat()
+    capture(3, people=3)
+    flow(export)
+    assert Shard.objects.get().hours == {hour: [2, 0]}
+    skip_waits(export)
+    flow(export)
+    assert Shard.objects.get().hours == {hour: [3, 0]}
+
+
+def test_other_runs_keep_no_hours(capture, one_time, sandbox):
+    capture(3)
+    deliver(one_time())
+    assert Shard.objects.get().hours == {}

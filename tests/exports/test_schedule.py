@@ -121,3 +121,23 @@ def test_next_and_latest_boundary_are_neighbours_on_one_grid(start, hours, zone,
     following = schedule.next_boundary(start, hours, tz, after=at)
     assert latest <= at < following
     assert following == next(found for found in schedule.boundaries(start, hours, tz) if found > latest)
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "begin"),
+    [
+        ("UTC", (10, 59), (10, 0)),
+        ("Asia/Kolkata", (10, 29), (9, 30)),
+        ("Asia/Kolkata", (10, 30), (10, 30)),
+        ("Asia/Kathmandu", (10, 20), (10, 15)),
+    ],
+)
+def test_hours_are_those_of_the_local_clock(zone, moment, begin):
+    found = schedule.local_hour(datetime(2026, 11, 24, *moment, 7, tzinfo=UTC), ZoneInfo(zone))
+    assert found == datetime(2026, 11, 24, *begin, tzinfo=UTC)
+
+
+def test_an_hour_that_comes_twice_is_two_hours():
+    berlin = ZoneInfo("Europe/Berlin")
+    first, second = (datetime(2026, 10, 25, hour, 30, tzinfo=UTC) for hour in (0, 1))
+    assert schedule.local_hour(second, berlin) - schedule.local_hour(first, berlin) == timedelta(hours=1)

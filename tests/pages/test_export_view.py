@@ -1,10 +1,11 @@
 """The View page of one export."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from exports import schedule
 from exports_portal.common import audit
 from exports_portal.common.audit import Actor
 from projects.models import Project
@@ -305,3 +306,41 @@ def test_an_export_is_duplicated_and_a_stopped_one_continued(url: str, site: Sit
     assert "Continue from where it stopped" in site.text(url)
     response = site.post(f"{url}continue/", {})
     assert "PENDING" in site.text(response["Location"])
+
+
+@pytest.fixture
+def streaming(project: Project, integration: Any) -> Any:
+    """A live export whose run has been open for an hour."""
+    created = datetime.now(UTC) - timedelta(hours=1)
+    export = ExportFactory(project=project, integration=integration, live=True, running=True, created_at=created)
+    RunFactory(
+        export=export, running=True, axis="position", window_start=created, window_end=created, until_tx_id=None,
+        counts={"delivered": 1960, "rejected": 12},
+    )  # fmt: skip
+    return export
+
+
+@pytest.fixture
+def live_url(project: Project, streaming: Any) -> str:
+    return f"/{project.account_id}/settings/partners/exports/{streaming.pk}/"
+
+
+def test_a_live_export_has_its_chart_per_hour(live_url: str, site: Site, streaming: Any) -> None:
+    assert "Nothing has been delivered yet." in site.text(live_url)
+    hour = schedule.local_hour(datetime.now(UTC), streaming.project.tz)
+    long_ago = (hour - timedelta(hours=30)).isoformat()
+    first, second = hour.isoformat(), (hour - timedelta(hours=2)).isoformat()
+    streaming.runs.get().shards.update(hours={first: [1200, 5], second: [760, 7], long_ago: [9, 9]})
+    RunFactory(export=streaming, done=True).shards.update(hours={first: [40, 0]})
+    response = site.get(live_url)
+    assert "Delivered per hour" in text(response)
+    assert ": 1,240 accepted, 5 rejected" in body(response)
+    assert ": 760 accepted, 7 rejected" in body(response)
+    assert "9 accepted, 9 rejected" not in body(response)
+    assert body(response).count("<title>") == 1 + 24
+
+
+def test_the_settings_of_a_live_export_say_from_when_on_it_sends(live_url: str, site: Site) -> None:
+    assert "Live Data Streaming, within seconds Date to export data what is captured from" in site.text(
+        live_url, {"tab": "settings"}
+    )
