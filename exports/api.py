@@ -17,6 +17,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from exports import actions, again, rejected, skipped
 from exports.filters import ExportFilter
+from exports.lag import lags
 from exports.models import Export, Rejected, Run, Skipped
 from exports.preview import of_export, preview
 from exports.serializers import (
@@ -62,7 +63,7 @@ class ExportViewSet(ProjectView, GenericViewSet):
     def list(self, request: Request) -> Response:
         """The exports of the project, newest first. Filters may be repeated; days are local and inclusive."""
         self.parameters = ExportFilter.base_filters
-        return self.listed(self.filter_queryset(self.get_queryset()), ExportSerializer)
+        return self.listed(self.filter_queryset(self.get_queryset()), ExportSerializer, beside=self._lags)
 
     def retrieve(self, request: Request, pk: int) -> Response:
         """One export; its counts are those of all its runs."""
@@ -147,7 +148,10 @@ class ExportViewSet(ProjectView, GenericViewSet):
 
     def _answer(self, pk: int, status: int = 200) -> Response:
         export = get_object_or_404(self.get_queryset(), pk=pk)
-        return Response(ExportSerializer(export).data, status=status)
+        return Response(ExportSerializer(export, context=self._lags([export])).data, status=status)
+
+    def _lags(self, exports: Sequence[Export]) -> dict[str, Any]:
+        return {"lags": lags(exports, now=self.now)}
 
 
 class RunViewSet(ProjectView, GenericViewSet):

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from events.catalogue import ENGAGEMENT_EVENTS
+from exports.lag import Lag, lags
 from exports.models import Axis, EventChoice, Export, Frequency, Run, Status
 from exports.models.export import is_accounted_for
 from exports_portal.common import words
@@ -88,13 +89,17 @@ class RunLine:
 
 @dataclass(frozen=True)
 class ExportLine:
-    """An export with counts (Export.objects.with_counts) and its latest run as people see them."""
+    """An export with counts (Export.objects.with_counts) and its latest run as people see them.
+
+    lag: of a live export that is active.
+    """
 
     export: Any
     latest: RunLine | None
     now: datetime
     may_edit: bool = False
     user_id: int | None = None
+    lag: Lag | None = None
 
     @property
     def can_edit(self) -> bool:
@@ -153,14 +158,16 @@ class ExportLine:
 
     @property
     def progress(self) -> int | None:
-        """Per cent of the run under way; None while there is none."""
-        if self.export.status != Status.RUNNING or self.latest is None:
+        """Per cent of the run under way; None while there is none, and for one that has no end."""
+        if self.export.status != Status.RUNNING or self.latest is None or self.latest.run.is_endless:
             return None
         return self.latest.percent
 
     @property
     def delivery_note(self) -> str:
         """Under the number of records delivered."""
+        if self.lag is not None:
+            return self.lag.in_words
         if self.progress is not None and self.latest is not None:
             left = f" · {self.latest.left} left" if self.latest.left else ""
             return f"{self.progress}%{left}"
@@ -205,12 +212,16 @@ class ExportLine:
 
 
 def lines(exports: Iterable[Export], *, now: datetime, may_edit: bool, user_id: int | None) -> list[ExportLine]:
-    """Exports with their latest runs as the user sees them, by one query for all of them."""
+    """Exports with their latest runs and lags as the user sees them, by a few queries for all of them."""
     exports = list(exports)
     latest = Run.objects.filter(export__in=exports).order_by("export_id", "-sequence").distinct("export_id")
     runs = Run.objects.with_counts().filter(pk__in=latest.values("pk"))
     by_export = {run.export_id: RunLine(run, now) for run in runs}
-    return [ExportLine(export, by_export.get(export.pk), now, may_edit, user_id) for export in exports]
+    behind = lags(exports, now=now)
+    return [
+        ExportLine(export, by_export.get(export.pk), now, may_edit, user_id, behind.get(export.pk))
+        for export in exports
+    ]
 
 
 def _short(moment: datetime) -> str:

@@ -29,6 +29,9 @@ class ExportSerializer(serializers.ModelSerializer):
     skipped = tally(help_text="could not be sent, for want of an identifier")
     in_flight = tally(help_text="in the requests that are out now")
     unconfirmed = tally(help_text="in requests that ended without an answer")
+    lag_seconds = serializers.SerializerMethodField(
+        help_text="live: the age of the oldest captured record without an outcome, 0 when there is none; else null"
+    )
 
     class Meta:
         model = Export
@@ -42,6 +45,7 @@ class ExportSerializer(serializers.ModelSerializer):
             "status",
             "stop_reason",
             *TALLIES,
+            "lag_seconds",
             "needs_attention",
             "last_error",
             "next_run_at",
@@ -51,6 +55,10 @@ class ExportSerializer(serializers.ModelSerializer):
             "updated_at",
         ]
         read_only_fields = fields
+
+    def get_lag_seconds(self, export: Export) -> float | None:
+        lag = self.context["lags"].get(export.pk)
+        return None if lag is None else round(lag.seconds, 3)
 
 
 class ExportInput(StrictSerializer):

@@ -11,6 +11,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count, Sum
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -18,6 +19,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from events import positions
+from exports.lag import lags
 from exports.models import Export, Run, Shard
 from exports.models.export import COUNTS
 from exports_portal.common import heartbeat
@@ -122,6 +124,7 @@ class PortalCollector(Collector):
         yield _by_status("portal_exports", "Exports by status.", Export)
         yield _by_status("portal_runs", "Runs by status.", Run)
         yield _records()
+        yield _lag()
         writer = positions.oldest_writer()
         age = 0.0 if writer is None else writer.seconds
         yield GaugeMetricFamily("portal_horizon_age_seconds", "How long a transaction holds reading up.", value=age)
@@ -131,6 +134,15 @@ def _by_status(name: str, text: str, model: type[Export] | type[Run]) -> GaugeMe
     family = GaugeMetricFamily(name, text, labels=["status"])
     for row in model._default_manager.values("status").annotate(number=Count("pk")).order_by():
         family.add_metric([row["status"]], row["number"])
+    return family
+
+
+def _lag() -> GaugeMetricFamily:
+    text = "Age of the oldest captured record that a live export has not settled; 0 when it is up to date."
+    family = GaugeMetricFamily("portal_live_lag_seconds", text, labels=["project", "export"])
+    live = {export.pk: export for export in Export.objects.live().select_related("project")}
+    for pk, lag in lags(live.values(), now=timezone.now()).items():
+        family.add_metric([live[pk].project.account_id, str(pk)], lag.seconds)
     return family
 
 

@@ -73,6 +73,10 @@ class ExportQuerySet(models.QuerySet["Export"]):
     def active(self) -> "ExportQuerySet":
         return self.filter(status__in=ACTIVE)
 
+    def live(self) -> "ExportQuerySet":
+        """Those that stream what is captured."""
+        return self.active().filter(frequency=Frequency.LIVE)
+
     def due(self, now: object) -> "ExportQuerySet":
         """Those whose next run should have been created by `now`."""
         return self.active().filter(next_run_at__lte=now)

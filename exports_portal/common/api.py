@@ -107,8 +107,9 @@ class ProjectView(GenericAPIView):
         serializer: type[serializers.BaseSerializer],
         *,
         shown: Callable[[list[Any]], list[Any]] = list,
+        beside: Callable[[list[Any]], dict[str, Any]] = lambda rows: {},
     ) -> Response:
-        """One page of a queryset, its rows as `shown` makes them.
+        """One page of a queryset, its rows as `shown` makes them, with what the serializer needs `beside` them.
 
         An unknown query parameter is an error: a mistyped filter must not list all.
         """
@@ -116,7 +117,8 @@ class ProjectView(GenericAPIView):
         if unknown:
             raise ValidationError({name: [UNKNOWN_PARAMETER] for name in sorted(unknown)})
         page = self.paginate_queryset(queryset)
-        return self.get_paginated_response(serializer(shown(page or []), many=True).data)
+        rows = shown(page or [])
+        return self.get_paginated_response(serializer(rows, many=True, context=beside(rows)).data)
 
 
 @csrf_exempt

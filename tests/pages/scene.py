@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from events.models import DailyCount
+from exports import schedule
 from projects.models import Project, Role
 from tests.factories import (
     EventFactory,
@@ -55,6 +56,7 @@ def paint(email: str) -> tuple[Project, dict[str, str]]:
         "export-rejected": f"{exports}{running.pk}/?tab=rejected",
         "export-skipped": f"{exports}{running.pk}/?tab=skipped",
         "export-settings": f"{exports}{running.pk}/?tab=settings",
+        "export-live": f"{exports}{project.exports.get(frequency='live').pk}/",
         "export-profiles": f"{exports}{project.exports.get(type='user_profiles').pk}/",
         "export-profiles-edit": f"{exports}{project.exports.get(type='user_profiles').pk}/edit/",
         "events": "/events/",
@@ -116,12 +118,23 @@ def _exports(project: Project, growth: Any, campaigns: Any, now: datetime) -> An
         created_at=now - timedelta(hours=9),
     )  # fmt: skip
     RunFactory(export=waiting, done=True, counts={"delivered": 402_118})
-    streaming = ExportFactory(
-        project=project, integration=campaigns, recurring=True, every_hours=6, events="engagement", running=True,
-        created_at=now - timedelta(minutes=2),
-    )  # fmt: skip
-    RunFactory(export=streaming, running=True, estimate=90_000, counts={"delivered": 21_310})
+    _streaming(project, campaigns, now)
     return _running(project, growth, now)
+
+
+def _streaming(project: Project, campaigns: Any, now: datetime) -> None:
+    """A live export that Amplitude holds up a little."""
+    export = ExportFactory(
+        project=project, integration=campaigns, live=True, running=True, created_at=now - timedelta(hours=20)
+    )
+    hour = schedule.local_hour(now, project.tz)
+    hours = {
+        (hour - timedelta(hours=back)).isoformat(): [count, count // 40] for back, count in enumerate(reversed(RUNS))
+    }
+    counts = {"delivered": sum(RUNS), "rejected": sum(count // 40 for count in RUNS), "hours": hours}
+    RunFactory(
+        export=export, running=True, axis="position", window_end=export.created_at, until_tx_id=None, counts=counts,
+    )  # fmt: skip
 
 
 def _running(project: Project, growth: Any, now: datetime) -> Any:

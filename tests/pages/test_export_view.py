@@ -325,6 +325,17 @@ def live_url(project: Project, streaming: Any) -> str:
     return f"/{project.account_id}/settings/partners/exports/{streaming.pk}/"
 
 
+def test_a_live_export_tells_whether_it_is_up_to_date_instead_of_a_progress(
+    live_url: str, site: Site, project: Project
+) -> None:
+    response = site.get(live_url)
+    assert "Lag Up to date sent within seconds" in text(response)
+    assert "Time left" not in text(response)
+    assert "<progress" not in body(response)
+    EventFactory(project=project, received_at=datetime.now(UTC) - timedelta(seconds=125))
+    assert "Lag 2 min 5 s behind · 1 event waiting" in site.text(live_url)
+
+
 def test_a_live_export_has_its_chart_per_hour(live_url: str, site: Site, streaming: Any) -> None:
     assert "Nothing has been delivered yet." in site.text(live_url)
     hour = schedule.local_hour(datetime.now(UTC), streaming.project.tz)

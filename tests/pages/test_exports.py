@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from projects.models import Project, User
-from tests.factories import ExportFactory, IntegrationFactory, RunFactory
+from tests.factories import EventFactory, ExportFactory, IntegrationFactory, RunFactory
 from tests.pages.html import Site, body, element, text
 
 
@@ -41,6 +41,17 @@ def test_a_row_tells_what_goes_where_how_often_and_how_far_it_is(
     assert "62%" in shown
     assert "1,234" in shown
     assert "6 rejected" in shown
+
+
+def test_a_live_row_tells_how_far_it_is_behind(exports: str, site: Site, project: Project, integration: Any) -> None:
+    created = datetime.now(UTC) - timedelta(hours=1)
+    export = ExportFactory(project=project, integration=integration, live=True, running=True, created_at=created)
+    RunFactory(export=export, running=True, axis="position", until_tx_id=None, counts={"delivered": 1234})
+    assert "1,234 Up to date" in site.text(exports)
+    EventFactory(project=project, received_at=datetime.now(UTC) - timedelta(seconds=12))
+    response = site.get(exports)
+    assert "1,234 12 s behind" in text(response)
+    assert "<progress" not in body(response)
 
 
 def test_only_allowed_actions_are_offered(exports: str, site: Site, project: Project, integration: Any) -> None:
