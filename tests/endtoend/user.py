@@ -106,7 +106,7 @@ def shop_events(count: int, *, people: int = 200) -> list[dict[str, Any]]:
 def arrivals(sandbox_url: str, api_key: str) -> list[dict[str, Any]]:
     """Everything that the sandbox at this address accepted for a key, in order, repeats included."""
     found: list[dict[str, Any]] = []
-    after = 0
+    after = -1
     while True:
         page = requests.get(
             f"{sandbox_url}/control/events", params={"api_key": api_key, "after": after, "limit": 5000}, timeout=30
