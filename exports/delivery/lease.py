@@ -8,13 +8,17 @@ from enum import Enum
 from typing import Any, Self
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError, OperationalError, close_old_connections, connection, transaction
+from psycopg.errors import LockNotAvailable
 
 SLACK_SECONDS = 1.0  # a lease may be renewed while a claim is on its way to the database
 
+# Somebody else holds the row for a moment only, unless a process was stopped in a transaction. Giving up at once would
+# waste the bell of a shard that another bell just looks at, and the next one comes in seconds.
+PATIENCE = "SET LOCAL lock_timeout = '500ms'"
 CLAIM = """
 WITH old AS (
-    SELECT id, lease_until IS NOT NULL AS expired FROM exports_shard WHERE id = %(shard)s FOR UPDATE SKIP LOCKED)
+    SELECT id, lease_until IS NOT NULL AS expired FROM exports_shard WHERE id = %(shard)s FOR UPDATE)
 UPDATE exports_shard AS s
    SET lease_until = now() + make_interval(secs => %(lease)s), lease_owner = %(owner)s, fence = s.fence + 1,
        takeovers = s.takeovers + old.expired::int,
@@ -100,14 +104,17 @@ def longest() -> float:
 
 def claim(shard_id: int) -> Lease | None:
     """Take the shard, or None when it is closed, idle, leased, waiting, or its integration may not send."""
-    owner = f"{socket.gethostname()}:{os.getpid()}"
-    with connection.cursor() as cursor:
-        lease = settings.PORTAL_LEASE_SECONDS
-        cursor.execute(CLAIM, {"lease": lease, "longest": longest(), "owner": owner, "shard": shard_id})
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    return Lease(shard_id, *row)
+    owner, lease = f"{socket.gethostname()}:{os.getpid()}", settings.PORTAL_LEASE_SECONDS
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(PATIENCE)
+            cursor.execute(CLAIM, {"lease": lease, "longest": longest(), "owner": owner, "shard": shard_id})
+            row = cursor.fetchone()
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            return None
+        raise
+    return None if row is None else Lease(shard_id, *row)
 
 
 class Heartbeat:

@@ -1,17 +1,21 @@
 """The tick: rings for what is free, and its cost is set by what is due."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Timer
 
 import pytest
 from django.db import connection
 
 from exports import tick
-from exports.delivery.lease import longest
+from exports.delivery.lease import Lease, claim, longest
 from exports.models import Export, Run, Shard, Status
 from exports_portal.common import bells, heartbeat
 from partners.actions import PROBE_EVERY, edit_integration, may_ask
 from partners.models import Integration
 from tests.exports.conftest import ANN, deliver, flow, now, work_once
+from tests.exports.transactions import open_writer
 
 
 def fill(queue: str) -> None:
@@ -39,6 +43,44 @@ def test_a_lost_bell_is_rung_again(one_time):
     assert [tick.tick(now=now()) for _ in range(2)] == [1, 0]
     Shard.objects.update(rung_at=now() - timedelta(seconds=2 * tick.RING_AGAIN_SECONDS))
     assert tick.tick(now=now()) == 1
+
+
+def test_a_claim_waits_for_whoever_looks_at_the_shard_for_a_moment(one_time):
+    """Its bell would be wasted, and the next one comes in seconds."""
+    one_time()
+    shard = Shard.objects.get()
+    with open_writer() as other:
+        other.execute("SELECT id FROM exports_shard FOR UPDATE")
+        Timer(0.1, other.commit).start()
+        assert claim(shard.pk) is not None
+
+
+def test_a_claim_does_not_wait_for_a_process_that_was_stopped_in_a_transaction(one_time):
+    one_time()
+    with open_writer() as stopped:
+        stopped.execute("SELECT id FROM exports_shard FOR UPDATE")
+        assert claim(Shard.objects.get().pk) is None
+    assert claim(Shard.objects.get().pk) is not None
+
+
+def test_of_two_claims_at_once_one_gets_the_shard(one_time):
+    one_time()
+    shard = Shard.objects.get()
+    with open_writer() as first, ThreadPoolExecutor(2) as pool:
+        first.execute("SELECT id FROM exports_shard FOR UPDATE")  # both wait for it
+        claims = [pool.submit(claim_in_thread, shard.pk) for _ in range(2)]
+        time.sleep(0.2)
+        first.commit()
+        leases = [done.result() for done in claims]
+    assert sorted(lease is not None for lease in leases) == [False, True]
+    assert Shard.objects.get().fence == shard.fence + 1
+
+
+def claim_in_thread(shard_id: int) -> Lease | None:
+    try:
+        return claim(shard_id)
+    finally:
+        connection.close()
 
 
 def test_nothing_is_rung_for_an_integration_that_may_not_send(one_time):
