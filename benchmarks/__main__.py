@@ -9,6 +9,8 @@ BENCHMARKS = {
     "benchmarks.upload": ["--events", "1000000", "--pairs", "3"],
     "benchmarks.delivery": ["--events", "2000000", "--pairs", "3"],
     "benchmarks.profiles": ["--people", "1000000", "--pairs", "3"],
+    "benchmarks.live": ["--seconds", "300", "--idle-seconds", "120"],
+    "benchmarks.midnight": ["--exports", "10000"],
 }
 
 

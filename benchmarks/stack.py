@@ -1,4 +1,4 @@
-"""A PostgreSQL, a Redis and a sink for benchmarks, and a child process whose CPU time is its own."""
+"""What benchmarks measure in: servers or a whole portal, a sink or a sandbox, child processes with their CPU time."""
 
 import json
 import os
@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from exports_portal.embedded import start_postgres, start_redis
+from tests.portal import RunningPortal
 
 
 @contextmanager
@@ -33,6 +36,36 @@ def servers() -> Iterator[None]:
         finally:
             redis.stop()
             postgres.stop()
+
+
+@contextmanager
+def portal() -> Iterator[RunningPortal]:
+    """The whole portal as `make run` starts it, with a sandbox beside it; Django here uses its database."""
+    with tempfile.TemporaryDirectory(prefix="portal-bench-") as name, sandbox() as urls:
+        Path(name).chmod(0o755)
+        hosts = {"AMPLITUDE_EU_URL": urls["europe"], "AMPLITUDE_STANDARD_URL": urls["standard"]}
+        with RunningPortal(Path(name), **hosts) as running:
+            os.environ |= {**hosts, "PORTAL_DATA_DIR": name, "DJANGO_SETTINGS_MODULE": "exports_portal.settings"}
+            yield running
+
+
+@contextmanager
+def sandbox() -> Iterator[dict[str, str]]:
+    """The addresses of a running Amplitude sandbox by region."""
+    command = [sys.executable, "-m", "amplitude_client.sandbox", "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def cpu_of(portal: RunningPortal) -> float:
+    """CPU seconds of all processes of a portal so far, those that have ended included."""
+    members = [psutil.Process(portal.process.pid), *portal.descendants()]
+    return sum(sum(process.cpu_times()[:4]) for process in members)  # user, system, and those of ended children
 
 
 @contextmanager
