@@ -22,6 +22,7 @@ from projects.models import Project
 log = structlog.get_logger("partners")
 
 PROBE_EVERY = timedelta(minutes=1)
+ASK_EVERY = timedelta(seconds=1)
 ACTIVE_EXPORTS = ("PENDING", "RUNNING")  # exports.models.Status lies above this app
 
 
@@ -190,8 +191,8 @@ def due_probes(*, now: datetime) -> list[int]:
 
 
 def may_ask(*, integration: Integration, now: datetime) -> bool:
-    """Whether a run with nothing to send may ask about the key now: one in PROBE_EVERY, as they come in thousands."""
-    long_ago = Q(asked_at=None) | Q(asked_at__lte=now - PROBE_EVERY) | Q(asked_at__gt=now)  # the clock stepped back
+    """Whether a run with nothing to send may ask about the key now: one in ASK_EVERY, as they come in thousands."""
+    long_ago = Q(asked_at=None) | Q(asked_at__lte=now - ASK_EVERY) | Q(asked_at__gt=now)  # the clock stepped back
     return bool(Integration.objects.filter(long_ago, pk=integration.pk).update(asked_at=now))
 
 

@@ -25,7 +25,7 @@ class CountingEncoder:
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self.wants_contact = encoder.wants_contact
+        self.wanting = encoder.wanting
         self.count = 0
 
     def encode(self, records: Sequence[Any], contacts: Mapping[int, Contact]) -> Any:

@@ -12,7 +12,7 @@ from exports import tick
 from exports.delivery.lease import Lease, claim, longest
 from exports.models import Export, Run, Shard, Status
 from exports_portal.common import bells, heartbeat
-from partners.actions import PROBE_EVERY, edit_integration, may_ask
+from partners.actions import ASK_EVERY, edit_integration, may_ask
 from partners.models import Integration
 from tests.exports.conftest import ANN, deliver, flow, now, work_once
 from tests.exports.transactions import open_writer
@@ -111,14 +111,14 @@ def test_many_runs_with_nothing_to_send_ask_about_the_key_once(recurring, sandbo
 def test_the_key_is_asked_about_again_after_a_while_and_when_it_was_changed(integration):
     moment = now()
     assert may_ask(integration=integration, now=moment)
-    assert not may_ask(integration=integration, now=moment + PROBE_EVERY / 2)
-    assert may_ask(integration=integration, now=moment + PROBE_EVERY)
-    assert may_ask(integration=integration, now=moment - PROBE_EVERY / 2), "the clock stepped back"
+    assert not may_ask(integration=integration, now=moment + ASK_EVERY / 2)
+    assert may_ask(integration=integration, now=moment + ASK_EVERY)
+    assert may_ask(integration=integration, now=moment - ASK_EVERY / 2), "the clock stepped back"
     assert not may_ask(integration=integration, now=moment)
     edit_integration(
-        integration=integration, nickname="Growth", values={"api_key": "f" * 32}, by=ANN, now=moment + PROBE_EVERY
+        integration=integration, nickname="Growth", values={"api_key": "f" * 32}, by=ANN, now=moment + ASK_EVERY
     )
-    assert may_ask(integration=integration, now=moment + PROBE_EVERY)
+    assert may_ask(integration=integration, now=moment + ASK_EVERY)
 
 
 @pytest.mark.parametrize(
