@@ -24,9 +24,8 @@ EVENTS = 9_000
 BATCH = 2_000
 SECONDS = 90.0  # after which a run that is not DONE counts as lost
 DELAY = 0.15  # of each answer, so that a run lasts long enough to be hit
-# DESIGN 5.5: within 20 s with the lease of 15 s. What comes on top of the lease does not depend on it: a tick, and the
-# start of a worker or server.
-BEYOND_THE_LEASE = 5.0
+RECOVERY_SECONDS = 20.0  # DESIGN 5.5, with the lease of 15 s
+BEYOND_THE_LEASE = 10.0  # with a shorter one: a tick, and the start of a worker or server on a busy machine
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ class Scene:
             requests=len(sent),
             status=status,
             allowed=kills * BATCH,
-            within=self.lease + BEYOND_THE_LEASE,
+            within=min(RECOVERY_SECONDS, self.lease + BEYOND_THE_LEASE),
         )
 
     def worker(self, queue: str = "bulk") -> psutil.Process:
