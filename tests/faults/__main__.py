@@ -6,11 +6,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from amplitude_client.sandbox import Sandbox
 from tests.faults.catalogue import CATALOGUE, LEASE
-from tests.faults.scene import DELAY, Cost, Scene
+from tests.faults.scene import DELAY, EVENTS, Cost, Scene
 from tests.faults.stops import stop_at_random
 from tests.portal import RunningPortal
 
@@ -22,14 +23,15 @@ BEGIN, END = "<!-- table -->", "<!-- /table -->"
 
 
 @contextmanager
-def scene(lease: float) -> Iterator[Scene]:
-    """A portal of its own, with an Amplitude beside it."""
+def scene(lease: float, *, shards: int = 1) -> Iterator[Scene]:
+    """A portal of its own that cuts runs into so many shards, with an Amplitude beside it."""
     with tempfile.TemporaryDirectory(prefix="portal-") as name, Sandbox() as amplitude:
         folder = Path(name)
         folder.chmod(0o755)
         urls = {"AMPLITUDE_EU_URL": amplitude.eu_url, "AMPLITUDE_STANDARD_URL": amplitude.standard_url}
-        with RunningPortal(folder, PORTAL_LEASE_SECONDS=f"{lease:.0f}", **urls) as portal:
-            yield Scene(portal, amplitude, lease=lease)
+        settings = {"PORTAL_LEASE_SECONDS": f"{lease:.0f}", "PORTAL_ROWS_PER_SHARD": f"{EVENTS // shards}"}
+        with RunningPortal(folder, **settings, **urls) as portal:
+            yield Scene(portal, amplitude, lease=lease, shards=shards)
 
 
 def do(name: str, on: Scene) -> Cost:
@@ -38,7 +40,7 @@ def do(name: str, on: Scene) -> Cost:
     on.amplitude.clear_faults()
     on.amplitude.faults({"kind": "delay", "seconds": DELAY})
     CATALOGUE[name](on)
-    return on.cost(name)
+    return on.cost(name, batches=on.shards)
 
 
 def row(cost: Cost) -> str:
@@ -66,9 +68,11 @@ def main() -> int:
         agrees = on.portal.manage("check_ledger")
         print(agrees.stdout.strip())
     if not options.only and options.lease != REAL_LEASE:
-        with scene(REAL_LEASE) as on:
-            cost = do("kill -9: all bulk workers", on)
-            costs.append(Cost(**{**vars(cost), "fault": f"{cost.fault}, with the real lease of {REAL_LEASE} s"}))
+        for shards in (1, 2):
+            with scene(REAL_LEASE, shards=shards) as on:
+                cost = do("kill -9: all bulk workers", on)
+            how = f"with the real lease of {REAL_LEASE} s" + (f" and {shards} shards" if shards > 1 else "")
+            costs.append(replace(cost, fault=f"{cost.fault}, {how}"))
             print(row(costs[-1]), *costs[-1].broken, flush=True)
     print(f"{len(costs)} faults in {time.monotonic() - started:.0f} s")
     if options.write:

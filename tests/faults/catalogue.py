@@ -11,7 +11,8 @@ import psycopg
 import redis
 
 from exports_portal import processes
-from tests.faults.scene import Fault, Scene
+from tests.faults.scene import SECONDS, Fault, Scene
+from tests.portal import wait_until
 
 LEASE = 2.0
 
@@ -202,6 +203,34 @@ def answers(**fault: object) -> Fault:
     return do
 
 
+def one_after_the_other(*faults: dict[str, object]) -> Fault:
+    """Amplitude does these things wrong, once each."""
+
+    def do(scene: Scene) -> None:
+        scene.begin()
+        scene.progress()
+        scene.amplitude.faults(*({**fault, "count": 1} for fault in faults))
+        scene.over()
+
+    return do
+
+
+def poison(scene: Scene) -> None:
+    """Its firewall refuses one event, and says nothing of which."""
+    scene.amplitude.faults({"kind": "forbidden", "contains": '"Number": 4321}'})
+    scene.begin()
+    wait_until(lambda: scene.shown("rejected") == 1, seconds=SECONDS)
+    scene.over()
+
+
+def throttled(scene: Scene) -> None:
+    """It throttles one person, whose records wait 15 s while the others go on."""
+    scene.amplitude.faults({"kind": "throttle", "users": ["shopper-0001@example.com"], "count": 1})
+    scene.begin()
+    wait_until(lambda: scene.shown("held") > 0, seconds=SECONDS)
+    scene.over()
+
+
 def outage(scene: Scene) -> None:
     scene.begin()
     scene.progress()
@@ -245,6 +274,11 @@ CATALOGUE: dict[str, Fault] = {
     "connection closed before": answers(kind="close"),
     "200 that is not JSON": answers(kind="not_json", accept=True),
     "429 without ids": answers(kind="throttle_all"),
+    "429 that names an id": throttled,
+    "500 after taking the events, then 503, then 429": one_after_the_other(
+        {"kind": "status", "status": 500, "accept": True}, {"kind": "status", "status": 503}, {"kind": "throttle_all"}
+    ),
+    "403 for one event": poison,
     "413": answers(kind="too_large"),
     "slow answers": answers(kind="delay", seconds=3.0),
     "invalid key, mended": invalid_key_mended,

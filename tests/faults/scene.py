@@ -63,8 +63,8 @@ class Cost:
 class Scene:
     """`begin` makes an export; the fault happens; `cost` waits for the end and counts."""
 
-    def __init__(self, portal: RunningPortal, amplitude: Sandbox, *, lease: float) -> None:
-        self.portal, self.amplitude, self.lease = portal, amplitude, lease
+    def __init__(self, portal: RunningPortal, amplitude: Sandbox, *, lease: float, shards: int = 1) -> None:
+        self.portal, self.amplitude, self.lease, self.shards = portal, amplitude, lease, shards
         self.user = User(portal)
         self.user.upload(shop_events(EVENTS))
         self._keys = itertools.count(1)
@@ -78,8 +78,12 @@ class Scene:
         integration = self.user.integrate(self.key, nickname=f"Growth {self.key[-6:]}")
         self.export = self.user.export_last_days(integration)
 
+    def shown(self, count: str) -> int:
+        """A count of the export as REST tells it."""
+        return int(self.user.api("GET", f"exports/{self.export['id']}/", expect=200)[count])
+
     def delivered(self) -> int:
-        return int(self.user.api("GET", f"exports/{self.export['id']}/", expect=200)["delivered"])
+        return self.shown("delivered")
 
     def progress(self) -> None:
         """Wait until more has been delivered than now."""
@@ -92,7 +96,9 @@ class Scene:
             self.before = self.delivered()
         self.ended_at = time.monotonic()
 
-    def cost(self, fault: str, *, kills: int = 1) -> Cost:
+    def cost(self, fault: str, *, batches: int = 1) -> Cost:
+        """Wait for the end and count. batches: how many may have been out, and so be sent again."""
+
         def moved() -> bool:
             with suppress(Exception):  # the portal may still be coming back
                 row = self.user.api("GET", f"exports/{self.export['id']}/", expect=200)
@@ -104,20 +110,20 @@ class Scene:
         self.amplitude.clear_faults()
         with suppress(AssertionError):
             self.user.wait_for(self.export, "DONE", seconds=SECONDS)
-        status = self.user.api("GET", f"exports/{self.export['id']}/", expect=200)["status"]
+        shown = self.user.api("GET", f"exports/{self.export['id']}/", expect=200)
         arrived = self.amplitude.events(api_key=self.key)
         kept = without_repeats(arrived)
         sent = [one for one in self.amplitude.requests() if one["project"] == project_of(self.key)]
         return Cost(
             fault=fault,
-            lost=EVENTS - len(set(map(_number, kept))),
+            lost=EVENTS - len(set(map(_number, kept))) - shown["rejected"],
             doubled=len(arrived) - len(kept),
             doubled_after=counted_twice(kept),
             out_of_order=_out_of_order(kept),
             seconds=seconds,
             requests=len(sent),
-            status=status,
-            allowed=kills * BATCH,
+            status=shown["status"],
+            allowed=batches * BATCH,
             within=min(RECOVERY_SECONDS, self.lease + BEYOND_THE_LEASE),
         )
 
