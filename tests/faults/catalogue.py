@@ -25,7 +25,6 @@ STEPS = {
     "request out": "amplitude_client.client:_Body.__iter__:return:2",
     "answer received": "partners.adapters.amplitude:AmplitudeSender.send:return:2",
     "settling": "exports.delivery.ledger:settle:call:2",
-    "before the commit": "exports.delivery.ledger:_insert_rows:return:2",
     "after the commit": "exports.delivery.worker:Slice._settle:return:2",
     "before the release": "exports.delivery.lease:Lease.release:call:1",
     "released": "exports.delivery.lease:Lease.release:return:1",
@@ -42,6 +41,12 @@ def killed_at(step: str) -> Fault:
             scene.over()
 
     return fault
+
+
+def killed_before_the_commit(scene: Scene) -> None:
+    """A person's records must be held: else a batch is settled by one statement, which nothing can stop half way."""
+    scene.amplitude.faults({"kind": "throttle", "users": ["shopper-0007@example.com"], "count": 1})
+    killed_at("exports.delivery.ledger:_insert_rows:return:1")(scene)
 
 
 def killed_while_bisecting(scene: Scene) -> None:
@@ -252,6 +257,7 @@ def invalid_key_mended(scene: Scene) -> None:
 
 CATALOGUE: dict[str, Fault] = {
     **{f"kill -9: {name}": killed_at(step) for name, step in STEPS.items()},
+    "kill -9: before the commit": killed_before_the_commit,
     "kill -9: while bisecting": killed_while_bisecting,
     "kill -9: all bulk workers": worker_killed,
     "workers stopped (SIGSTOP) for two leases, then continued": worker_stopped_longer_than_its_lease,
