@@ -5,14 +5,16 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
+import requests
 
-from exports_portal.embedded import start_postgres, start_redis
+from exports_portal.embedded import free_port, start_postgres, start_redis
 from tests.portal import RunningPortal
 
 
@@ -60,6 +62,32 @@ def sandbox() -> Iterator[dict[str, str]]:
     finally:
         process.terminate()
         process.wait()
+
+
+@contextmanager
+def web() -> Iterator[tuple[str, psutil.Process]]:
+    """The address of one gunicorn worker process with the portal's own settings, and the process."""
+    port = free_port()
+    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:exports_portal.gunicorn_conf", "--workers", "1"]
+    # As the supervisor's log would be read by nobody here, it is not written either.
+    process = subprocess.Popen([*gunicorn, "--bind", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/live")
+        yield f"http://127.0.0.1:{port}", psutil.Process(process.pid).children()[0]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_for(url: str) -> None:
+    for _ in range(300):
+        try:
+            requests.get(url, timeout=5).raise_for_status()
+        except requests.RequestException:
+            time.sleep(0.1)
+        else:
+            return
+    raise SystemExit(f"{url} did not answer within 30 s.")
 
 
 def cpu_of(portal: RunningPortal) -> float:

@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import random
-import socket
 import statistics
 import subprocess
 import sys
@@ -75,20 +74,9 @@ def web() -> Iterator[Receiver]:
         check=True,
     )
     project = json.loads(made.stdout)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:exports_portal.gunicorn_conf", "--workers", "1"]
-    # As the supervisor's log would be read by nobody here, it is not written either.
-    process = subprocess.Popen([*gunicorn, "--bind", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL)
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/live")
-        worker = psutil.Process(process.pid).children()[0]
-        headers = {"X-CleverTap-Account-Id": project["account_id"], "X-CleverTap-Passcode": project["passcode"]}
-        yield Receiver(f"http://127.0.0.1:{port}/1/upload", headers, worker)
-    finally:
-        process.terminate()
-        process.wait()
+    headers = {"X-CleverTap-Account-Id": project["account_id"], "X-CleverTap-Passcode": project["passcode"]}
+    with stack.web() as (url, worker):
+        yield Receiver(f"{url}/1/upload", headers, worker)
 
 
 @contextmanager
@@ -97,17 +85,6 @@ def sink() -> Iterator[Receiver]:
     with stack.sink() as url:
         process = next(child for child in psutil.Process().children() if "benchmarks.sink" in " ".join(child.cmdline()))
         yield Receiver(url, {}, process)
-
-
-def _wait_for(url: str) -> None:
-    for _ in range(300):
-        try:
-            requests.get(url, timeout=5).raise_for_status()
-        except requests.RequestException:
-            time.sleep(0.1)
-        else:
-            return
-    raise SystemExit(f"{url} did not answer within 30 s.")
 
 
 def send(receiver: Receiver, requests_: list[bytes]) -> Timing:
