@@ -5,6 +5,7 @@ Writers: `events.ingest` alone. Readers of the logs: `events.store` alone.
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.functions import Upper
 
 from projects.models import Project
 
@@ -79,7 +80,11 @@ class Person(models.Model):
     class Meta:
         verbose_name_plural = "people"
         constraints = [models.UniqueConstraint(fields=["project", "clevertap_id"], name="one_clevertap_id")]
-        indexes = [models.Index(fields=["project", "id"], name="people_by_project")]
+        indexes = [
+            models.Index(fields=["project", "id"], name="people_by_project"),
+            models.Index("project", Upper("email"), name="people_by_email", condition=models.Q(email__isnull=False)),
+            models.Index(fields=["project", "phone"], name="people_by_phone", condition=models.Q(phone__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return self.identity or self.clevertap_id

@@ -5,6 +5,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_GET
 
 from events import glance, store
@@ -23,7 +24,9 @@ def event_list(request: ProjectRequest, project: Project) -> HttpResponse:
     search = _search(request)
     today = timezone.localdate()
     context = {
-        "rows": lambda: glance.catalogue(project, today=today, search=search),
+        "rows": SimpleLazyObject(  # htmx asks for the last records only
+            lambda: glance.catalogue(project, today=today, search=search, number=request.GET.get("page"))
+        ),
         "latest": [_shown(row) for row in store.latest(project.pk, LAST_RECORDS)],
         "search": search,
         "upload_url": request.build_absolute_uri("/1/upload"),

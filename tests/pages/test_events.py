@@ -31,6 +31,20 @@ def test_the_catalogue_counts_events_per_day(site: Site, project: Project) -> No
     assert "No event matches" in site.text(url, {"search": "nothing"})
 
 
+def test_the_catalogue_is_paged(site: Site, project: Project) -> None:
+    EventFactory(project=project, name=EventNameFactory(project=project, name="Most frequent", count=99))
+    for place in range(50):
+        EventNameFactory(project=project, name=f"Viewed {place:02}", count=50 - place)
+    url = f"/{project.account_id}/events/"
+    first, second = site.text(url), site.text(url, {"page": "2"})
+    assert "1–50 of 51" in first
+    assert "Most frequent" in first.partition("Catalogue of events")[2]
+    assert "Viewed 49" not in first
+    assert "Viewed 49" in second
+    assert "Most frequent" not in second.partition("Catalogue of events")[2]
+    assert "Viewed 07" in site.text(url, {"page": "2", "search": "viewed 07"})
+
+
 def test_the_last_records_are_live_and_equal_a_reload(site: Site, project: Project) -> None:
     for place in range(12):
         EventFactory(project=project, tx_id=place + 1, identity=f"customer-{place:02}")
@@ -49,7 +63,8 @@ def test_events_of_other_projects_stay_there(site: Site, project: Project) -> No
 
 def test_people_are_found_by_each_identifier(site: Site, project: Project) -> None:
     person = PersonFactory(project=project, name="Asha Rao", email="Asha@example.com", phone="+4912345")
-    Identifier.objects.create(project=project, kind="device", value="second-device", person=person)
+    for kind, value in (("device", "second-device"), ("identity", person.identity)):
+        Identifier.objects.create(project=project, kind=kind, value=value, person=person)
     PersonFactory(project=project, name="Somebody else")
     url = f"/{project.account_id}/profiles/"
     for words in (person.identity, "asha@example.com", "+4912345", person.clevertap_id, "second-device"):
@@ -95,8 +110,11 @@ def test_lists_ask_the_same_few_questions_however_many_there_are(
     site: Site, project: Project, django_assert_num_queries: Any
 ) -> None:
     for _ in range(5):
-        EventFactory(project=project)
-    with django_assert_num_queries(7):
+        event = EventFactory(project=project)
+        DailyCount.objects.create(name=event.name, day=datetime.now(project.tz).date(), count=1)
+    with django_assert_num_queries(8):
         site.get(f"/{project.account_id}/events/")
     with django_assert_num_queries(6):
         site.get(f"/{project.account_id}/profiles/")
+    with django_assert_num_queries(7):
+        site.get(f"/{project.account_id}/profiles/", {"search": event.person.clevertap_id})
