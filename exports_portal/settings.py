@@ -10,6 +10,7 @@ from csp.constants import NONE, SELF
 from environs import Env
 
 from exports_portal import runtime
+from exports_portal.compression import add_weak_etag
 from exports_portal.logging import configure_structlog, logging_settings
 
 env = Env()
@@ -54,6 +55,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "exports_portal.compression.CompressionMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -121,6 +123,7 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # served from where they lie: nothing to collect before the start
+WHITENOISE_ADD_HEADERS_FUNCTION = add_weak_etag
 STATICFILES_DIRS = [runtime.BASE_DIR / "static"]
 
 CONTENT_SECURITY_POLICY = {
