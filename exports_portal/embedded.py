@@ -47,7 +47,11 @@ POSTGRES_SETTINGS = {
     "wal_level": "minimal",  # still safe after a crash; only replication needs more
     "max_wal_senders": "0",
     "synchronous_commit": "on",
-    "max_parallel_workers": "0",  # parallel plans need more shared memory than a container has by default
+    # Parallel plans need more shared memory than a container has by default. Without the first of these they would
+    # still be made, and chosen for a speed that they do not have.
+    "max_parallel_workers_per_gather": "0",
+    "max_parallel_workers": "0",
+    "random_page_cost": "1.1",  # memory and SSDs; else the whole table is read where an index would do
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
