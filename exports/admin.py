@@ -11,16 +11,16 @@ from django.utils.safestring import SafeString
 
 from exports import actions
 from exports.models import Export, Held, Rejected, Run, Shard, Skipped
-from exports.models.export import COUNTS, TALLIES
+from exports.models.counting import COUNTS, TALLIES
 from exports.spec import WRITABLE
-from exports_portal.common.admin import BigTableAdmin, ReadOnlyAdmin, link, list_link, pretty
+from exports_portal.common.admin import BigTableAdmin, LongListAdmin, link, list_link, pretty
 from exports_portal.common.audit import actor_of
 from exports_portal.common.errors import Refused
 from projects.models import User
 
 
 def _count(name: str) -> Any:
-    @admin.display(description=name.replace("_", " "), ordering=name)
+    @admin.display(description=name.replace("_", " "))
     def column(row: Any) -> int:
         return getattr(row, name) or 0
 
@@ -28,7 +28,7 @@ def _count(name: str) -> Any:
 
 
 @admin.register(Export)
-class ExportAdmin(ReadOnlyAdmin):
+class ExportAdmin(LongListAdmin):
     list_display = (
         "label",
         "project_link",
@@ -108,7 +108,7 @@ def _each(request: HttpRequest, exports: QuerySet[Export], done: str, verb: Call
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnlyAdmin):
+class RunAdmin(LongListAdmin):
     list_display = (
         "id",
         "export_link",
@@ -172,7 +172,7 @@ class RunAdmin(ReadOnlyAdmin):
         return list_link(Skipped, "skipped records", run__id=run.pk)
 
 
-class OfRun(ReadOnlyAdmin):
+class OfRun(LongListAdmin):
     """Rows that belong to a run."""
 
     @admin.display(description="run")
@@ -200,6 +200,9 @@ class RejectedAdmin(BigTableAdmin, OfRun):
 class HeldAdmin(BigTableAdmin):
     list_display = ("id", "export_link", "record_id", "not_before", "message")
     list_select_related = ("export__integration",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Held]:
+        return super().get_queryset(request).defer("export__integration__secrets")
 
     @admin.display(description="export")
     def export_link(self, row: Held) -> SafeString | str:

@@ -60,7 +60,9 @@ def form_for(project: Project, partner: str, data: Any, *, now: datetime, export
     return ExportForm(
         data,
         project=project,
-        integrations=list(project.integrations.connected().filter(partner=partner).order_by("nickname")),
+        integrations=list(
+            project.integrations.connected().filter(partner=partner).defer("secrets").order_by("nickname")
+        ),
         catalogue=list(project.event_names.order_by("-count", "name")),
         today=now.astimezone(project.tz).date(),
         types=[ExportType(export.type)] if export else types,

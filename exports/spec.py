@@ -80,7 +80,7 @@ def check(spec: ExportSpec, *, project: Project, now: datetime, previous: Export
     `previous` is the spec of the export being edited: dates that did not change are not judged again.
     """
     errors = _Errors()
-    integration = project.integrations.connected().filter(pk=spec.integration_id or 0).first()
+    integration = project.integrations.connected().defer("secrets").filter(pk=spec.integration_id or 0).first()
     if integration is None:
         errors.add("integration", "Choose one of this project's integrations.")
     today = now.astimezone(project.tz).date()

@@ -72,10 +72,15 @@ class ReadOnlyAdmin(PortalAdmin):
         return False
 
 
-class BigTableAdmin(ReadOnlyAdmin):
-    """A table that may have millions of rows: found by its id, newest first, never counted in full."""
+class LongListAdmin(ReadOnlyAdmin):
+    """A table that may have millions of rows: never counted in full."""
 
     paginator = BoundedPaginator
+
+
+class BigTableAdmin(LongListAdmin):
+    """One that is found by its ids, newest first."""
+
     ordering = ("-id",)
     search_fields = ("id",)
     search_help_text = "The id of a row."
@@ -131,10 +136,9 @@ def _plain(value: Any) -> Any:
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyAdmin):
+class AuditEntryAdmin(LongListAdmin):
     """Who did what, when. Nobody can change it, the database refuses."""
 
-    paginator = BoundedPaginator
     list_display = ("at", "actor", "action", "target", "project_id")
     list_filter = ("at",)
     search_fields = ("actor", "action", "target_type")
