@@ -11,6 +11,7 @@ BENCHMARKS = {
     "benchmarks.profiles": ["--people", "1000000", "--pairs", "3"],
     "benchmarks.live": ["--seconds", "300", "--idle-seconds", "120"],
     "benchmarks.midnight": ["--exports", "10000"],
+    "benchmarks.pages": ["--exports", "100000", "--runs", "1000000"],
 }
 
 

@@ -1,8 +1,8 @@
 """The pages, the REST API and the admin over 100,000 exports and 1,000,000 runs of one project.
 
-`python -m benchmarks.pages [--exports N] [--runs N] [--requests N] [--only WORD]`. One real gunicorn process, asked over HTTP by a
-signed-in browser's session, one request at a time; a time is that of the whole answer. The ceiling is the bare /live
-of the same process in the same run. Client, web process and database share the machine.
+`python -m benchmarks.pages [--exports N] [--runs N] [--requests N] [--only WORD]`. One real gunicorn process, asked
+over HTTP by a signed-in browser's session, one request at a time; a time is that of the whole answer. The ceiling is
+the bare /live of the same process in the same run. Client, web process and database share the machine.
 """
 
 import argparse
@@ -125,7 +125,7 @@ def visits(account: str, exports: int) -> Iterator[Visit]:
 
 def programs(exports: int, token: str) -> Iterator[Visit]:
     bearer = {"Authorization": f"Bearer {token}"}
-    for query in ("", f"page={exports // 20}", "status=RUNNING", "search=777", "ordering=shown_name"):
+    for query in ("", f"page={exports // 20}", "status=RUNNING", "search=777", "ordering=name"):
         yield Visit(f"REST exports ?{query}", f"/api/v1/exports/?{query}", API, bearer)
     yield Visit("REST one export", "/api/v1/exports/97/", API, bearer)
     yield Visit("REST one export, 20,000 runs", "/api/v1/exports/1/", API, bearer)
@@ -175,10 +175,8 @@ def weigh(visitor: Visitor, account: str) -> None:
     lists = f"/{account}/settings/partners/exports/"
     first = sum(map(wire_bytes, (visitor.get(path, {}) for path in first_visit(visitor, lists))))
     row = wire_bytes(visitor.get(f"{lists}rows/?id=97", {"HX-Request": "true"}))
-    print(
-        f"first visit of Exports, styles and scripts included {first / 1000:8.1f} KB  (at most {FIRST_BYTES / 1000:.0f})"
-    )
-    print(f"a live row                                          {row / 1000:8.1f} KB  (at most {ROW_BYTES / 1000:.0f})")
+    print(f"first visit of Exports, with styles and scripts {first / 1000:8.1f} KB  (at most {FIRST_BYTES / 1000:.0f})")
+    print(f"a live row                                      {row / 1000:8.1f} KB  (at most {ROW_BYTES / 1000:.0f})")
 
 
 def wire_bytes(answer: requests.Response) -> int:

@@ -98,7 +98,8 @@ INSERT INTO events_dailycount (name_id, day, count)
 SELECT n, current_date - back, n * back FROM generate_series(1, 500) AS n, generate_series(0, 365) AS back
 """
 PEOPLE = """
-INSERT INTO events_person (id, project_id, clevertap_id, identity, name, email, phone, created_at, changed_at, properties)
+INSERT INTO events_person
+    (id, project_id, clevertap_id, identity, name, email, phone, created_at, changed_at, properties)
 SELECT n, 1, '__device' || n, 'user-' || n, 'Asha Rao', 'User' || n || '@example.com', '+9198' || lpad(n::text, 8, '0'),
        now(), now(), '{"City": "Pune", "Plan": "Gold"}'
   FROM generate_series(1, %(people)s) AS n
@@ -122,7 +123,7 @@ KEYED = ("partners_integration", "exports_export", "exports_run", "events_eventn
 
 
 def fill(*, exports: int, runs: int) -> None:
-    """Everything in project 1, which must be there. Half the time goes into indexes, so they are those of production."""
+    """Everything, in project 1, which must be there."""
     from django.db import connection
 
     mapping = '{"data_residency": "europe", "device_id_mapping": "clevertap_id", "user_id_mapping": "identity"}'
