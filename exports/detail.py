@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from django.core.paginator import Page, Paginator
+from django.core.paginator import Page
 from django.db.models import Q
 from django.http import QueryDict
 
@@ -18,6 +18,7 @@ from exports.preview import PreviewRecord, sample
 from exports.rejected import clean_reason, ids_in, reasons
 from exports_portal.common import words
 from exports_portal.common.models import AuditEntry
+from exports_portal.common.paging import KeyPaginator
 
 TABS = ("runs", "rejected", "skipped", "settings", "history")
 PER_PAGE = 20
@@ -101,7 +102,7 @@ class Detail:
     @cached_property
     def runs(self) -> "Page[Any]":
         rows: Any = Run.objects.with_counts().filter(export=self.export).order_by("-sequence")
-        page = Paginator(rows, PER_PAGE).get_page(self._query.get("page") if self.tab == "runs" else 1)
+        page = KeyPaginator(rows, PER_PAGE).get_page(self._query.get("page") if self.tab == "runs" else 1)
         page.object_list = [RunLine(run, self.now) for run in page.object_list]
         return page
 
@@ -119,7 +120,8 @@ class Detail:
     def rejected(self) -> "Page[Any]":
         rows = Rejected.objects.filter(run__export=self.export).select_related("run").order_by("-id")
         rows = rows.filter(reason=self.reason) if self.reason else rows
-        return Paginator(rows, PER_PAGE).get_page(self._query.get("page"))
+        count = sum(count for reason, count in self.reasons if self.reason in ("", reason))
+        return KeyPaginator(rows, PER_PAGE, count=count).get_page(self._query.get("page"))
 
     @cached_property
     def reason(self) -> str:
@@ -162,7 +164,7 @@ class Detail:
     @cached_property
     def skipped(self) -> "Page[Any]":
         rows: Any = Skipped.objects.filter(run__export=self.export).select_related("run").order_by("-run", "id")
-        page = Paginator(rows, PER_PAGE).get_page(self._query.get("page"))
+        page = KeyPaginator(rows, PER_PAGE).get_page(self._query.get("page"))
         page.object_list = skipped.lines(list(page.object_list), export=self.export)
         return page
 

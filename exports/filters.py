@@ -12,10 +12,12 @@ from drf_spectacular.utils import extend_schema_field
 
 from exports import schedule
 from exports.models import Export, ExportType, Frequency, Status
+from partners.models import Integration
 from partners.registry import all_adapters, partner_choices
 from projects.models import Project
 
 NEWEST_FIRST = ("-exported_on", "-id")
+SHOWN_NAME = Lower(Coalesce(NullIf("name", Value("")), F("integration__nickname")))
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
 
 
@@ -63,7 +65,8 @@ class Ordering(django_filters.OrderingFilter):
         if not value:
             return qs.order_by(*NEWEST_FIRST)
         columns = [self.get_ordering_value(name) for name in value]
-        return qs.order_by(*columns, "-id")
+        # Only here: the join that it needs would be made for every count, too.
+        return qs.alias(shown_name=SHOWN_NAME).order_by(*columns, "-id")
 
 
 class ExportFilterForm(forms.Form):
@@ -82,7 +85,7 @@ class ExportFilter(django_filters.FilterSet):
     ordered. Values that are not understood stand in `errors`.
     """
 
-    partner = ManyChoices(field_name="integration__partner", choices=partner_choices)
+    partner = ManyChoices(choices=partner_choices, method="of_partner")
     type = ManyChoices(choices=ExportType.choices)
     format = ManyChoices(choices=format_choices, method="of_format")
     status = ManyChoices(choices=Status.choices)
@@ -108,8 +111,7 @@ class ExportFilter(django_filters.FilterSet):
 
     def __init__(self, data: Any = None, queryset: Any = None, *, project: Project, **extra: Any) -> None:
         rows = Export.objects.all() if queryset is None else queryset
-        shown_name = Lower(Coalesce(NullIf("name", Value("")), F("integration__nickname")))
-        super().__init__(data, rows.filter(project=project).alias(shown_name=shown_name), **extra)
+        super().__init__(data, rows.filter(project=project), **extra)
         self.project = project
 
     @property
@@ -119,9 +121,13 @@ class ExportFilter(django_filters.FilterSet):
         return rows if rows.query.order_by else rows.order_by(*NEWEST_FIRST)
 
     @extend_schema_field({"type": "string"})
+    def of_partner(self, queryset: QuerySet, _name: str, partners: list[str]) -> QuerySet:
+        return queryset.filter(integration__in=self._integrations(partner__in=partners)) if partners else queryset
+
+    @extend_schema_field({"type": "string"})
     def of_format(self, queryset: QuerySet, _name: str, formats: list[str]) -> QuerySet:
         partners = [slug for slug, adapter in all_adapters().items() if adapter.format in formats]
-        return queryset.filter(integration__partner__in=partners) if formats else queryset
+        return self.of_partner(queryset, "partner", partners) if formats else queryset
 
     def from_day(self, queryset: QuerySet, _name: str, day: date) -> QuerySet:
         return queryset.filter(exported_on__gte=self._midnight(day))
@@ -130,8 +136,13 @@ class ExportFilter(django_filters.FilterSet):
         return queryset.filter(exported_on__lt=self._midnight(day + timedelta(days=1)))
 
     def named_like(self, queryset: QuerySet, _name: str, text: str) -> QuerySet:
-        words = Q(name__icontains=text) | Q(integration__nickname__icontains=text)
-        return queryset.filter(words)
+        return queryset.filter(
+            Q(name__icontains=text) | Q(integration__in=self._integrations(nickname__icontains=text))
+        )
+
+    def _integrations(self, **which: Any) -> list[int]:
+        """A project has few of them: by their ids, exports are found in their own index, without a join."""
+        return list(Integration.objects.filter(project=self.project, **which).values_list("pk", flat=True))
 
     def _midnight(self, day: date) -> datetime:
         return schedule.local_instant(day, 0, self.project.tz).astimezone(UTC)

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.paginator import Page, Paginator
+from django.core.paginator import Page
 from django.http import QueryDict
 
 from exports.filters import ExportFilter
 from exports_portal.common import words
 from exports_portal.common.errors import Invalid
-from exports_portal.common.paging import PAGE_SIZES, page_size
+from exports_portal.common.paging import PAGE_SIZES, KeyPaginator, page_size
 from projects.models import User
 
 GROUPS = ("partner", "type", "format", "status", "frequency")
@@ -155,7 +155,7 @@ def chosen_size(query: QueryDict, user: User) -> int:
 
 def paged(rows: Any, query: QueryDict, size: int) -> dict[str, Any]:
     """The page of the address; the nearest one when there is no such page."""
-    paginator = Paginator(rows, size)
+    paginator = KeyPaginator(rows, size)
     page: Page = paginator.get_page(query.get("page"))
     numbers = list(paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1))
     return {"page": page, "numbers": numbers, "sizes": PAGE_SIZES}

@@ -214,8 +214,7 @@ class ExportLine:
 def lines(exports: Iterable[Export], *, now: datetime, may_edit: bool, user_id: int | None) -> list[ExportLine]:
     """Exports with their latest runs and lags as the user sees them, by a few queries for all of them."""
     exports = list(exports)
-    latest = Run.objects.filter(export__in=exports).order_by("export_id", "-sequence").distinct("export_id")
-    runs = Run.objects.with_counts().filter(pk__in=latest.values("pk"))
+    runs = Run.objects.with_counts().latest_of(exports)
     by_export = {run.export_id: RunLine(run, now) for run in runs}
     behind = lags(exports, now=now)
     return [

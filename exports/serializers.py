@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from exports.models import EventChoice, Export, ExportType, Frequency, Rejected, Run
-from exports.models.export import TALLIES, is_accounted_for
+from exports.models.counting import TALLIES
+from exports.models.export import is_accounted_for
 from exports.spec import IDENTIFIERS, WRITABLE, ExportSpec
 from exports_portal.common.api import StrictSerializer, Word
 

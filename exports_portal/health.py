@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from events import positions
 from exports.lag import lags
 from exports.models import Export, Run, Shard
-from exports.models.export import COUNTS
+from exports.models.counting import COUNTS
 from exports_portal.common import heartbeat
 
 

@@ -2,16 +2,14 @@
 
 from dataclasses import asdict
 from datetime import date
-from functools import reduce
-from operator import add
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxLengthValidator
 from django.db import models
-from django.db.models import F, Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import F, OuterRef, Q
 
+from exports.models.counting import SETTLED, SUMS, CountedQuerySet
 from partners.models import Integration
 from projects.models import Project, User
 
@@ -49,10 +47,6 @@ class Frequency(models.TextChoices):
 
 
 EVERY_HOURS = (4, 6, 8, 12, 24)
-SETTLED = ("delivered", "rejected", "held", "skipped")
-COUNTS = ("read", *SETTLED)
-OUT = ("in_flight", "unconfirmed")  # without an answer yet; those sent again are counted apart
-TALLIES = (*COUNTS, *OUT)
 
 
 def settled(row: Any) -> int:
@@ -69,7 +63,11 @@ def default_priority() -> list[str]:
     return ["identity", "email", "phone"]
 
 
-class ExportQuerySet(models.QuerySet["Export"]):
+class ExportQuerySet(CountedQuerySet["Export"]):
+    """with_counts(): over all runs."""
+
+    summed = SUMS
+
     def active(self) -> "ExportQuerySet":
         return self.filter(status__in=ACTIVE)
 
@@ -85,17 +83,10 @@ class ExportQuerySet(models.QuerySet["Export"]):
         """Those that no request has got through for since `moment`."""
         return self.active().filter(failing_since__lte=moment)
 
-    def with_counts(self) -> "ExportQuerySet":
-        """Adds read, delivered, rejected, held, skipped, in_flight, unconfirmed over all runs."""
+    def shards(self) -> models.QuerySet[Any]:
         from exports.models.run import Shard
 
-        def total(*columns: str) -> Coalesce:
-            rows = Shard.objects.filter(run__export=models.OuterRef("pk")).order_by()
-            summed = rows.values("run__export").annotate(total=Sum(reduce(add, map(F, columns))))
-            return Coalesce(models.Subquery(summed.values("total")), 0, output_field=models.BigIntegerField())
-
-        both = {name: total(name, f"{name}_again") for name in OUT}
-        return self.annotate(**{name: total(name) for name in COUNTS}, **both)
+        return Shard.objects.filter(run__export=OuterRef("pk")).values("run__export")
 
 
 class Export(models.Model):
@@ -163,7 +154,11 @@ class Export(models.Model):
             models.CheckConstraint(name="export_status_known", condition=Q(status__in=Status.values)),
         ]
         indexes = [
-            models.Index(fields=["project", "-exported_on", "-id"], name="exports_newest_first"),
+            models.Index(  # the columns that are filtered by: pages and counts with any filters are read from it alone
+                fields=["project", "-exported_on", "-id"],
+                name="exports_for_lists",
+                include=["status", "type", "frequency", "integration", "name"],
+            ),
             models.Index(fields=["next_run_at"], name="exports_due", condition=Q(status__in=ACTIVE)),
             models.Index(
                 fields=["failing_since"],

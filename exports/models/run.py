@@ -1,12 +1,15 @@
 """Runs and their shards: one window being delivered, and the parts that one worker each delivers in order."""
 
 import uuid
+from collections.abc import Collection
+from typing import Any, ClassVar
 
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
-from django.db.models import F, Q, Sum
+from django.db.models import F, OuterRef, Q, Subquery, Sum
 
-from exports.models.export import ACTIVE, COUNTS, OUT, Export, Status
+from exports.models.counting import SUMS, CountedQuerySet
+from exports.models.export import ACTIVE, Export, Status
 from partners.models import Integration
 
 
@@ -18,21 +21,28 @@ class Axis(models.TextChoices):
     PERSON = "person", "people by id"
 
 
-class RunQuerySet(models.QuerySet["Run"]):
+class RunQuerySet(CountedQuerySet["Run"]):
+    """with_counts(): over its shards, takeovers and altered records, too."""
+
+    summed: ClassVar[dict[str, Any]] = {**SUMS, "takeovers": Sum("takeovers"), "altered": Sum("altered")}
+
     def active(self) -> "RunQuerySet":
         return self.filter(status__in=ACTIVE)
 
-    def with_counts(self) -> "RunQuerySet":
-        """Adds the sums over the shards: the five counts, in_flight, unconfirmed, takeovers and altered."""
-        sums = {name: Sum(f"shards__{name}") for name in (*COUNTS, "takeovers", "altered")}
-        both = {name: Sum(F(f"shards__{name}") + F(f"shards__{name}_again")) for name in OUT}
-        return self.annotate(**sums, **both)
+    def latest_of(self, exports: Collection[Export]) -> "RunQuerySet":
+        """The latest run of each export, found from the end of its runs: there may be thousands."""
+        newest = Run.objects.filter(export=OuterRef("pk")).order_by("-sequence").values("pk")[:1]
+        found = Export.objects.filter(pk__in=[export.pk for export in exports])
+        return self.filter(pk__in=found.annotate(newest=Subquery(newest)).values("newest"))
+
+    def shards(self) -> models.QuerySet[Any]:
+        return Shard.objects.filter(run=OuterRef("pk")).values("run")
 
 
 class Run(models.Model):
     """One window of one export. `settings` is frozen when the run is created; the API key is read live."""
 
-    export = models.ForeignKey(Export, on_delete=models.CASCADE, related_name="runs")
+    export = models.ForeignKey(Export, on_delete=models.CASCADE, related_name="runs", db_index=False)
     integration = models.ForeignKey(
         Integration, on_delete=models.PROTECT, related_name="runs", help_text="that of the export when it was created"
     )
@@ -68,6 +78,10 @@ class Run(models.Model):
             models.CheckConstraint(name="run_status_known", condition=Q(status__in=Status.values)),
             models.CheckConstraint(name="window_in_order", condition=Q(window_end__gte=F("window_start"))),
             models.CheckConstraint(name="positions_in_order", condition=Q(until_tx_id__gte=F("from_tx_id"))),
+        ]
+        indexes = [
+            models.Index(fields=["export", "id"], name="runs_of_export"),  # joins need no more of a run
+            models.Index(fields=["id"], name="active_runs", condition=Q(status__in=ACTIVE)),
         ]
 
     def __str__(self) -> str:

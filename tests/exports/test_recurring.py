@@ -34,7 +34,7 @@ def test_each_run_owns_what_was_captured_since_the_one_before(capture, recurring
     tick.tick(now=export.next_run_at)
     export = deliver(export)
     assert (export.status, export.delivered, export.runs.count()) == (Status.PENDING, 17, 2)
-    assert list(Run.objects.with_counts().order_by("sequence").values_list("read", flat=True)) == [10, 7]
+    assert [run.read for run in Run.objects.with_counts().order_by("sequence")] == [10, 7]
     assert len(sandbox.events()) == len(unique(sandbox)) == 17
 
 

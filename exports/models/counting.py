@@ -1,0 +1,58 @@
+"""Counts of exports and runs: sums over their shards, made for the rows that were fetched and for no others."""
+
+from typing import Any, ClassVar, Self, TypeVar
+
+from django.db import models
+from django.db.models import F, Subquery, Sum
+from django.db.models.functions import JSONObject
+
+COUNTED = TypeVar("COUNTED", bound=models.Model)
+SETTLED = ("delivered", "rejected", "held", "skipped")
+COUNTS = ("read", *SETTLED)
+OUT = ("in_flight", "unconfirmed")  # without an answer yet; those sent again are counted apart
+TALLIES = (*COUNTS, *OUT)
+SUMS = {name: Sum(name) for name in COUNTS} | {name: Sum(F(name) + F(f"{name}_again")) for name in OUT}
+
+
+class CountedQuerySet(models.QuerySet[COUNTED]):
+    """Adds sums to rows once they have been read, by one query for all of them, as prefetch_related() adds rows.
+
+    In the query itself they would be made for every row that is passed on the way to a page: a hundred thousand sums
+    for the last page of a list. So they are attributes of rows; nothing is filtered or ordered by them.
+    """
+
+    summed: ClassVar[dict[str, Any]]
+    _counted = False
+
+    def with_counts(self) -> Self:
+        """Each row gets the attributes of `summed`, 0 where it has no shards."""
+        clone = self.all()
+        clone._counted = True
+        return clone
+
+    def shards(self) -> models.QuerySet[Any]:
+        """The shards of the row OuterRef("pk"), grouped by it."""
+        raise NotImplementedError
+
+    def _clone(self) -> Self:
+        clone: Self = super()._clone()  # type: ignore[misc]
+        clone._counted = self._counted
+        return clone
+
+    def _fetch_all(self) -> None:
+        is_read = self._result_cache is not None
+        super()._fetch_all()
+        if self._counted and not is_read and self._fields is None:  # type: ignore[attr-defined]
+            self._add_counts(self._result_cache or [])
+
+    def _add_counts(self, rows: list[Any]) -> None:
+        """A subquery per row: joined, one export with very many runs would make PostgreSQL read all shards."""
+        if not rows:
+            return
+        sums = self.shards().annotate(sums=JSONObject(**self.summed)).order_by().values("sums")
+        keys = self.model._default_manager.filter(pk__in=[row.pk for row in rows])
+        found = dict(keys.values_list("pk", Subquery(sums)))
+        nothing = dict.fromkeys(self.summed, 0)
+        for row in rows:
+            for name, count in (found.get(row.pk) or nothing).items():
+                setattr(row, name, count)
