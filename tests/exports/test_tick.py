@@ -6,11 +6,12 @@ from datetime import timedelta
 from threading import Timer
 
 import pytest
+import time_machine
 from django.db import connection
 
 from exports import tick
 from exports.delivery.lease import Lease, claim, longest
-from exports.models import Export, Run, Shard, Status
+from exports.models import Run, Shard, Status
 from exports_portal.common import bells, heartbeat
 from partners.actions import ASK_EVERY, edit_integration, may_ask
 from partners.models import Integration
@@ -103,7 +104,8 @@ def test_the_end_of_a_run_asks_for_a_tick_only_when_the_next_one_is_due(recurrin
 
 def test_many_runs_with_nothing_to_send_ask_about_the_key_once(recurring, sandbox):
     exports = [recurring(name=str(number)) for number in range(5)]
-    assert [deliver(export).status for export in exports] == [Status.PENDING] * 5
+    with time_machine.travel(now(), tick=False):
+        assert [deliver(export).status for export in exports] == [Status.PENDING] * 5
     assert Run.objects.filter(status=Status.DONE).count() == 5
     assert len(sandbox.requests()) == 1
 
@@ -139,7 +141,7 @@ def test_shards_are_found_by_their_indexes_however_many_runs_lie_behind(one_time
 
 
 def test_live_and_recurring_exports_of_one_integration_share_the_question(recurring, live, sandbox):
-    flow(live())
-    recurring()
-    deliver(Export.objects.get(frequency="recurring"))
+    with time_machine.travel(now(), tick=False):
+        flow(live())
+        deliver(recurring())
     assert len(sandbox.requests()) == 1
