@@ -15,12 +15,14 @@ from events.api_bodies import BadBody, read_records
 from events.ingest import Result, check, ingest
 from events.positions import RestoredDump
 from events.refusals import RefusedRecord
+from exports_portal.common.database import AWAY, reason
 from projects.credentials import project_for_passcode
 from projects.models import Project
 
 log = structlog.get_logger("events")
 
 SERVER_ERROR = 555
+ACCOUNT_CHARACTERS = 64  # of a header, in the log
 
 
 @csrf_exempt
@@ -30,20 +32,25 @@ def upload(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return _failure(405, "Use POST.", headers={"Allow": "POST"})
     account_id = request.headers.get("X-CleverTap-Account-Id", "")
-    project = project_for_passcode(account_id, request.headers.get("X-CleverTap-Passcode", ""))
-    if project is None:
-        is_known = Project.objects.filter(account_id=account_id.replace("\0", "")).exists()
-        return _failure(401, "Invalid Credentials" if is_known else "Account ID is not valid")
     try:
-        records = read_records(request)
-        return _answer(_store(request, project, records))
+        return _upload(request, account_id)
     except BadBody as bad:
         return _failure(bad.status, bad.error)
     except RestoredDump as error:
         return _failure(503, str(error))
+    except AWAY as error:
+        log.warning("upload.failed", account=account_id[:ACCOUNT_CHARACTERS], why=reason(error))
     except DatabaseError:
-        log.exception("upload.failed", project=project.pk)
-        return _failure(503, "The records could not be stored; none of them was. Send them again.", code=SERVER_ERROR)
+        log.exception("upload.failed", account=account_id[:ACCOUNT_CHARACTERS])
+    return _failure(503, "The records could not be stored; none of them was. Send them again.", code=SERVER_ERROR)
+
+
+def _upload(request: HttpRequest, account_id: str) -> HttpResponse:
+    project = project_for_passcode(account_id, request.headers.get("X-CleverTap-Passcode", ""))
+    if project is None:
+        is_known = Project.objects.filter(account_id=account_id.replace("\0", "")).exists()
+        return _failure(401, "Invalid Credentials" if is_known else "Account ID is not valid")
+    return _answer(_store(request, project, read_records(request)))
 
 
 def _store(request: HttpRequest, project: Project, records: list[Any]) -> Result:

@@ -104,10 +104,14 @@ def edit_export(*, export: Export, spec: ExportSpec, version: int | None, by: Ac
 
 
 def stop_export(*, export: Export, by: Actor, now: datetime, user: User | None = None) -> Export:
-    """Stop an export for good; harmless when it is STOPPED already. Refused when it is DONE."""
+    """Stop an export for good; harmless when it is STOPPED already.
+
+    Of a DONE one it stops the rejected records that wait to be sent again; refused when none do.
+    """
+    waited = Shard.objects.filter(run__export=export, resend_at__isnull=False).exists()
     stopped = lifecycle.stop(export, by=by, now=now, user=user)
     export.refresh_from_db()
-    if not stopped and export.status == Status.DONE:
+    if not stopped and export.status == Status.DONE and not waited:
         raise Refused("This export is DONE: everything has been sent, so there is nothing to stop.")
     return export
 
@@ -162,7 +166,8 @@ def stop_failing(*, now: datetime) -> None:
     """Stop the exports that the partner has accepted nothing of for GIVE_UP; what they would send stays in the log."""
     for export in Export.objects.failing_until(now - GIVE_UP).select_related("integration"):
         partner = export.integration.adapter.label
-        reason = f"{partner} accepted no request for {GIVE_UP.days} days. Last: {export.last_error}"
+        what = export.last_error.partition(". ")[0]  # not that anything waits: from now on nothing does
+        reason = f"{partner} accepted no request for {GIVE_UP.days} days. Last: {what.rstrip('.')}."
         lifecycle.stop(export, by=PORTAL, now=now, reason=reason)
 
 

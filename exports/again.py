@@ -59,12 +59,13 @@ def continue_export(*, export: Export, by: Actor, now: datetime) -> Export:
     )
     new.apply(spec_of(old), integration)
     actions.share_fault(new, now=now)
-    new.next_run_at = _next_run(old, now=now)
+    reading = Run.objects.filter(export=old, reading=True).order_by("sequence").first()
+    new.next_run_at = _next_run(old, reading, now=now)
     new.save()
     audit.record(
         action="export.continue", by=by, now=now, project_id=new.project_id, target=new, after={"export": old.pk}
     )
-    _take_over(old, new, now=now)
+    _take_over(old, new, reading, now=now)
     transaction.on_commit(bells.ring_tick)
     return new
 
@@ -89,14 +90,18 @@ def _fence_off(old: Export) -> None:
     )
 
 
-def _next_run(old: Export, *, now: datetime) -> datetime:
-    """A boundary that has passed since the last window is made up for at once."""
+def _next_run(old: Export, reading: Run | None, *, now: datetime) -> datetime:
+    """A boundary that has passed since the last window is made up for at once.
+
+    Live goes on at once too, unless it takes over a run that streams already.
+    """
+    if old.frequency == Frequency.LIVE and (reading is None or not reading.is_endless):
+        return now
     end = old.runs.aggregate(end=Max("window_end"))["end"] or old.captured_from
     return max(now, runs.next_run_at(old, after=end))
 
 
-def _take_over(old: Export, new: Export, *, now: datetime) -> None:
-    reading = Run.objects.filter(export=old, reading=True).order_by("sequence").first()
+def _take_over(old: Export, new: Export, reading: Run | None, *, now: datetime) -> None:
     held = Held.objects.filter(export=old).count()
     if reading is None and not held:
         return

@@ -86,9 +86,14 @@ class Detail:
         )
 
     def _stays_unconfirmed(self) -> bool:
-        """A stopped export sends nothing again by itself, but for the rejected records that somebody asked for."""
-        unconfirmed = Shard.objects.filter(run__export=self.export, unconfirmed__gt=0)
-        return self.export.status == Status.STOPPED and unconfirmed.exists()
+        """A stopped export sends nothing again, but for the rejected records that somebody asks for after the stop."""
+        return self.export.status == Status.STOPPED and not self.sends_again
+
+    @cached_property
+    def sends_again(self) -> bool:
+        """Whether rejected records of a closed export wait to be sent again; of an active one they go with the rest."""
+        waiting = Shard.objects.filter(run__export=self.export, resend_at__isnull=False)
+        return not self.export.is_active and waiting.exists()
 
     @property
     def in_flight_hint(self) -> str:

@@ -110,13 +110,12 @@ def stop(export: Export, *, by: Actor, now: datetime, reason: str = "", user: An
     detail = {"reason": reason} if reason else {}
     with transaction.atomic():
         _lock(export.pk)
-        if Export.objects.filter(pk=export.pk, status=Status.DONE).exists():
-            return False
         Shard.objects.filter(run__export=export, resend_at__isnull=False).update(resend_at=None)
         ends = {"stop_reason": reason, "stopped_by": user, "next_run_at": None, "updated_at": now}
+        ends |= {"last_error": "", "needs_attention": False, "failing_since": None}  # nothing waits any more
         stopped = _move(export, "stop", by=by, now=now, detail=detail, **ends)
         for run in export.runs.active() if stopped else ():
-            _move(run, "stop", by=by, now=now, detail=detail, finished_at=now)
+            _move(run, "stop", by=by, now=now, detail=detail, finished_at=now, last_error="")
             run.shards.update(open=False)
     _forget_queued(export)
     if stopped:

@@ -194,6 +194,11 @@ def _next_window(export: Export, start: datetime, horizon: int, now: datetime) -
     return _Plan(export, Axis.POSITION, (start, end), (export.next_tx_id, max(horizon, export.next_tx_id)))
 
 
+def is_to_end(export: Export, *, now: datetime) -> bool:
+    """Whether midnight or an edit asks for the end of the endless run under way."""
+    return export.frequency != Frequency.LIVE or (export.next_run_at is not None and export.next_run_at <= now)
+
+
 @transaction.atomic
 def end_live(run: Run, shard: Shard, *, fence: int, now: datetime) -> bool:
     """End an endless run at its cursor if midnight or an edit asks for it; False when none does, or the fence is old.
@@ -201,7 +206,7 @@ def end_live(run: Run, shard: Shard, *, fence: int, now: datetime) -> bool:
     The rest of the transaction under the cursor still belongs to it, so that windows meet between two positions.
     """
     export = Export.objects.select_for_update(no_key=True).get(pk=run.export_id)
-    wanted = export.frequency != Frequency.LIVE or (export.next_run_at is not None and export.next_run_at <= now)
+    wanted = is_to_end(export, now=now)
     mine = Shard.objects.select_for_update(no_key=True).filter(pk=shard.pk, fence=fence, open=True)
     if not wanted or not mine.values_list("pk"):
         return False

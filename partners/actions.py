@@ -93,7 +93,8 @@ def disconnect(*, integration: Integration, by: Actor, now: datetime) -> None:
         word = "export uses" if active == 1 else "exports use"
         raise Refused(f"{active} active {word} “{integration.nickname}”. Stop them first, then disconnect.")
     if sending.exists():
-        raise Refused(f"Rejected records are being sent again through “{integration.nickname}”. Wait until they are.")
+        what = f"Rejected records are being sent again through “{integration.nickname}”."
+        raise Refused(f"{what} Wait until they are, or stop sending them on the export's page.")
     integration.disconnected_at = now
     integration.secrets = {}
     integration.save(update_fields=["disconnected_at", "secrets"])

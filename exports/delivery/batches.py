@@ -84,6 +84,10 @@ class BatchReader:
         lane = (shard.index, shard.of) if shard.of > 1 else None
         self._filter = runs.log_filter(run, lane=lane)
 
+    def only_the_next(self, records: int) -> None:
+        """Read no more than these in a batch, after which the caller stops."""
+        self.limits = Limits(min(self.limits.records, records), self.limits.bytes)
+
     def batches(self) -> Generator[Batch, None, None]:
         """The database works on the next page while this one is encoded."""
         with closing(ahead(self._pages(), is_last=attrgetter("exhausted"), name="reader")) as pages:

@@ -89,15 +89,23 @@ class Exchange:
 
     waiting: ids as sent → the seconds that records of them must wait: later ones queue behind (DESIGN 5.6).
     refused_in_row: single records refused since the last accepted request, with nothing said of why, of all slices.
+    control: the last record that an earlier slice delivered, if its repeat is still harmless.
     """
 
     def __init__(
-        self, sender: Sender, guard: Callable[[], Guard], *, waiting: dict[str, float], refused_in_row: int = 0
+        self,
+        sender: Sender,
+        guard: Callable[[], Guard],
+        *,
+        waiting: dict[str, float],
+        refused_in_row: int = 0,
+        control: Callable[[], Encoded | None] = lambda: None,
     ) -> None:
         self._sender = sender
         self._guard = guard
         self.waiting = waiting
         self.refused_in_row = refused_in_row
+        self._control = control
         self.requests = 0
         self.size: int | None = None  # the working size, once an answer told that requests must be smaller
         self._told: tuple[Guard, float] | None = None
@@ -216,6 +224,7 @@ class Exchange:
         rejected, and can be sent again.
         """
         last: Verdict | None = verdict
+        index: int | None = None
         for index, record in self._controls(turn):
             last = self._ask(turn, partial(self._send, [record]))
             if last is not None and last.outcome in (Answer.ACCEPTED, Answer.PARTIAL):
@@ -227,12 +236,13 @@ class Exchange:
             del turn.result.others[index]
         if last is not None:
             turn.result.pause = _wall(last) if last.outcome in NAMELESS else last
-            turn.result.unconfirmed = int(last.unknown and self._accepted is None)
+            turn.result.unconfirmed = int(last.unknown and index is not None)
 
     def _controls(self, turn: _Turn) -> Iterator[tuple[int | None, Encoded]]:
         """What was accepted before: its insert_id makes a repeat harmless. Else the first records of other people."""
-        if self._accepted is not None:
-            yield None, self._accepted
+        accepted = self._accepted or self._control()
+        if accepted is not None:
+            yield None, accepted
             return
         seen = {key for index in turn.suspects for key in ids_of(turn.records[index])} | self.waiting.keys()
         free = []
@@ -274,7 +284,7 @@ def _setup_fault(verdict: Verdict) -> Verdict:
 def _wall(verdict: Verdict) -> Verdict:
     message = (
         f"{verdict.message} Single records were refused one after another, so something on the way may refuse all of "
-        "them: none is rejected, and nothing is sent until one gets through. Check the firewall and the proxy between "
-        f"this server and the partner. The portal tries again every {WALL_SECONDS / 60:.0f} minutes."
+        "them: no more are rejected, and nothing is sent until one gets through. Check the firewall and the proxy "
+        f"between this server and the partner. The portal tries again every {WALL_SECONDS / 60:.0f} minutes."
     )
     return replace(_setup_fault(replace(verdict, message=message)), wait=WALL_SECONDS)

@@ -90,7 +90,8 @@ UPDATE exports_shard AS s
        cursor_tx_id = coalesce(%(cursor_tx_id)s, s.cursor_tx_id), cursor_id = coalesce(%(cursor_id)s, s.cursor_id),
        reading = s.reading AND NOT %(last)s, batch_records = coalesce(%(batch_records)s, s.batch_records),
        unconfirmed = greatest(s.unconfirmed - %(sendable)s, %(unconfirmed)s), in_flight = %(in_flight)s,
-       refused_in_row = %(refused_in_row)s, hours = {HOURS}
+       refused_in_row = %(refused_in_row)s, control_id = coalesce(%(control_id)s, s.control_id),
+       control_at = CASE WHEN %(control_id)s::bigint IS NULL THEN s.control_at ELSE now() END, hours = {HOURS}
  WHERE s.id = %(shard)s AND s.fence = %(fence)s
 RETURNING s.lease_until > now(), s.open AND ({MAY_SEND})
 """  # noqa: S608 made of constants
@@ -107,6 +108,7 @@ def settle(
     in_flight: int,
     batch_records: int | None,
     refused_in_row: int,
+    control_id: int | None,
     now: datetime,
 ) -> Guard:
     """Write what became of a stretch of records and move the cursor behind it; whether a request may follow at once.
@@ -114,12 +116,13 @@ def settle(
     cursor: None leaves it where it is. last: nothing remains to be read. unconfirmed: records behind the cursor that
     were sent just now and may have been taken; those of earlier requests stay unconfirmed until they are settled.
     in_flight: the size of the request that follows at once, so that a worker that dies leaves behind how many records
-    it may have sent. Raises LeaseLost.
+    it may have sent. control_id: a record that was accepted. Raises LeaseLost.
     """
     values: dict[str, Any] = {**_counts(sums), "read": sums.read, "sendable": sums.sendable}
     values["hour"] = _hour(run, sums, now=now)
     values |= {"cursor_time": None, "cursor_tx_id": None, "cursor_id": None, "last": last, "unconfirmed": unconfirmed}
     values |= {"in_flight": in_flight, "batch_records": batch_records, "refused_in_row": refused_in_row}
+    values["control_id"] = control_id
     if cursor is not None:
         values |= {"cursor_time" if run.axis == Axis.TIME else "cursor_tx_id": cursor[0], "cursor_id": cursor[1]}
     if sums.read == sums.delivered:  # one statement is a transaction of its own

@@ -4,7 +4,7 @@ import gc
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import chain
 from operator import attrgetter
 from time import monotonic
@@ -15,11 +15,11 @@ from django.db.models import Value
 from django.db.models.functions import Coalesce
 from structlog.contextvars import bound_contextvars
 
-from events import positions
+from events import positions, store
 from exports import lifecycle, runs, tick
 from exports.delivery import drain, ledger, resend
 from exports.delivery.ahead import ahead
-from exports.delivery.batches import Batch, BatchReader, sendable
+from exports.delivery.batches import Batch, BatchReader, encode_rows, sendable
 from exports.delivery.exchange import Exchange, Result, ids_of
 from exports.delivery.lease import Guard, Heartbeat, Lease, claim
 from exports.models import Export, Run, Shard, Status
@@ -32,6 +32,7 @@ from partners.models import Integration
 
 log = structlog.get_logger("exports.delivery")
 
+REPEATS_KNOWN = timedelta(days=6)  # a day less than Amplitude knows them (Amplitude, HTTP V2)
 SLICE_SECONDS = 5.0  # then the shard goes back: others get a turn, and a warm shutdown is short
 
 
@@ -95,13 +96,14 @@ class Slice:
         self.deadline = monotonic() + SLICE_SECONDS
         self.is_first = self.run.status == Status.PENDING
         self.has_more = False
+        self.ends_first = False
 
     def deliver(self) -> float | None:
         if self.is_first:
             lifecycle.run_started(self.run, now=_now())
         if self.run.has_ceiling and positions.horizon() < (self.run.until_tx_id or 0):
             return 0.5  # a transaction that began before the ceiling is still open (DESIGN 4, ceiling)
-        if self.run.is_endless and not self.shard.unconfirmed:  # they are sent again as they were, device_id and all
+        if self.run.is_endless and not self.shard.unconfirmed:
             runs.end_live(self.run, self.shard, fence=self.lease.fence, now=_now())
         try:
             if self.shard.resend_at is not None and self.shard.resend_at <= _now():
@@ -130,6 +132,9 @@ class Slice:
     def _deliver(self, sender: Sender) -> float | None:
         encoder = runs.encoder(self.run, self.run.settings, now=_now())
         reader = BatchReader(self.run, self.shard, encoder, sender.limits)
+        self.ends_first = self.run.is_endless and self.shard.unconfirmed > 0 and runs.is_to_end(self.export, now=_now())
+        if self.ends_first:  # these are sent again as they were, device_id and all; what follows is the next run's
+            reader.only_the_next(self.shard.unconfirmed)
         if self.shard.held:
             result = self._drain(sender, reader)
             if result.pause or result.guard is not Guard.GO:
@@ -137,13 +142,28 @@ class Slice:
         if not self.shard.reading:
             return None
         refused_in_row = self.shard.refused_in_row
-        exchange = Exchange(sender, self.lease.guard, waiting={}, refused_in_row=refused_in_row)
+        exchange = Exchange(
+            sender,
+            self.lease.guard,
+            waiting={},
+            refused_in_row=refused_in_row,
+            control=partial(self._last_accepted, reader),
+        )
         wait = self._read(reader, exchange)
         # An idle live export must not probe at each capture, unless something stood in its way.
         probes = self.is_first or not self.run.is_endless or self._is_troubled
         if probes and not exchange.requests and self.lease.guard() is Guard.GO:
             self._notice_bad_key(sender)
         return wait
+
+    def _last_accepted(self, reader: BatchReader) -> Encoded | None:
+        """The last record that an earlier slice delivered, while a repeat of it is known to the partner."""
+        delivered_at, record_id = self.shard.control_at, self.shard.control_id
+        if delivered_at is None or record_id is None or _now() - delivered_at > REPEATS_KNOWN:
+            return None
+        rows = store.read_by_ids(self.export.project_id, [record_id], runs.log_of(self.run))
+        outcomes = encode_rows(list(rows.values()), reader.encoder)
+        return next((outcome for outcome in outcomes if isinstance(outcome, Encoded)), None)
 
     def _drain(self, sender: Sender, reader: BatchReader) -> Result:
         exchange = Exchange(sender, self.lease.guard, waiting={})
@@ -180,7 +200,8 @@ class Slice:
     ) -> bool:
         count = ledger.settled_prefix(batch, result)
         complete = count == len(batch.rows)
-        go_on = complete and result.pause is None and result.guard is Guard.GO and monotonic() < self.deadline
+        in_time = monotonic() < self.deadline and not self.ends_first
+        go_on = complete and result.pause is None and result.guard is Guard.GO and in_time
         if result.guard is Guard.LOST:
             raise ledger.LeaseLost
         sums = ledger.tally(batch, result, count)
@@ -194,6 +215,7 @@ class Slice:
             in_flight=sendable(upcoming.outcomes) if go_on and upcoming else 0,
             batch_records=self._working_size(reader, exchange, batch),
             refused_in_row=exchange.refused_in_row,
+            control_id=batch.rows[result.accepted[-1]].id if result.accepted else None,
             now=_now(),
         )
         exchange.tell(guard)
@@ -236,7 +258,7 @@ class Slice:
             partner_actions.pause(integration=self.integration, until=_now() + timedelta(seconds=wait))
         Shard.objects.filter(pk=self.shard.pk, fence=self.lease.fence).update(failures=failures)
         Run.objects.filter(pk=self.run.pk).update(last_error=verdict.message)
-        Export.objects.filter(pk=self.export.pk).update(
+        Export.objects.filter(pk=self.export.pk).exclude(status=Status.STOPPED).update(
             last_error=verdict.message, failing_since=Coalesce("failing_since", Value(_now()))
         )
         log.warning("batch.retry", status=verdict.status, failures=failures, wait=round(wait, 1), why=verdict.message)

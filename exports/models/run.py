@@ -146,6 +146,8 @@ class Shard(models.Model):
     refused_in_row = models.PositiveSmallIntegerField(
         default=0, help_text="single records refused since the last accepted request, with nothing said of why"
     )
+    control_id = models.BigIntegerField(null=True, help_text="a record delivered lately, to tell poison from walls")
+    control_at = models.DateTimeField(null=True)
     in_flight = models.IntegerField(default=0, help_text="records in the request that is out now")
     unconfirmed = models.IntegerField(default=0, help_text="records behind the cursor, sent without an answer")
     in_flight_again = models.IntegerField(default=0, help_text="the same of held and rejected records, sent again")

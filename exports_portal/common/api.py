@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+import structlog
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
@@ -17,19 +18,25 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from exports_portal.common.audit import Actor
+from exports_portal.common.database import AWAY, reason
 from exports_portal.common.errors import Invalid, Refused
+
+log = structlog.get_logger(__name__)
 
 UNKNOWN = "There is no field with this name."
 UNKNOWN_PARAMETER = "There is no parameter with this name here."
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Invalid is 400 with a list of sentences per field, Refused is 409 with `detail`."""
+    """Invalid is 400 with a list of sentences per field, Refused is 409 with `detail`, a database that is away 503."""
     if isinstance(error, Invalid):
         whole = api_settings.NON_FIELD_ERRORS_KEY
         error = ValidationError({name or whole: texts for name, texts in error.errors.items()})
     if isinstance(error, Refused):
         return Response({"detail": str(error)}, status=409)
+    if isinstance(error, AWAY):
+        log.warning("database.away", why=reason(error))
+        return Response({"detail": "The database is away for a moment. Nothing was changed; try again."}, status=503)
     return exception_handler(error, context)
 
 

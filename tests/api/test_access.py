@@ -1,9 +1,11 @@
 """Who gets in: a token names a project, and nothing of another project is ever found."""
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from exports_portal.common.api import handle
 from projects.credentials import revoke_credential
 from projects.models import Credential
 from tests.factories import (
@@ -112,3 +114,10 @@ def test_tokens_of_two_projects_open_two_projects(project):
     token = token_for(other.project)
     answer = APIClient().get("/api/v1/exports/", HTTP_AUTHORIZATION=f"bearer {token}")
     assert [row["id"] for row in answer.json()["results"]] == [other.pk]
+
+
+def test_a_database_that_is_away_is_503_with_a_sentence_and_no_page():
+    response = handle(OperationalError("the database system is shutting down"), {})
+    assert response is not None
+    assert response.status_code == 503
+    assert "try again" in response.data["detail"]

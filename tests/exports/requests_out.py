@@ -39,5 +39,6 @@ def settle(lease: Lease, batch: Any) -> None:
         in_flight=0,
         batch_records=None,
         refused_in_row=0,
+        control_id=None,
         now=now(),
     )

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from exports import actions, again
+from exports import actions, again, tick
 from exports.models import Export, Held, Run, Shard, Status
 from exports.spec import ExportSpec, spec_of
 from exports_portal.common.errors import Refused
 from partners.actions import disconnect
-from tests.exports.conftest import ANN, deliver, now, skip_waits, today, unique, work_once
+from tests.exports.conftest import ANN, deliver, edit, now, skip_waits, today, unique, work_once
 
 
 def stop(export: Export) -> Export:
@@ -92,3 +92,26 @@ def test_an_export_of_a_disconnected_partner_is_not_continued(recurring, integra
     with pytest.raises(Exception, match="integration"):
         again.continue_export(export=old, by=ANN, now=now())
     assert Export.objects.count() == 1
+
+
+def test_a_live_export_that_had_a_recurring_window_open_streams_at_once_when_it_is_continued(
+    capture, project, integration, sandbox
+):
+    spec = ExportSpec(integration.pk, "recurring", every_hours=4, start_date=today(project) - timedelta(days=1))
+    capture(4)
+    export = actions.create_export(project=project, spec=spec, by=ANN, now=now())
+    sandbox.faults({"kind": "status", "status": 503})
+    tick.tick(now=now())
+    work_once(export)
+    edit(export, frequency="live", every_hours=None, start_date=None)
+    actions.stop_export(export=export, by=ANN, now=now())
+    sandbox.clear_faults()
+    new = again.continue_export(export=Export.objects.get(pk=export.pk), by=ANN, now=now())
+    for _ in range(3):
+        tick.tick(now=now())
+        skip_waits(new)
+        work_once(new)
+    capture(5)
+    tick.tick(now=now())
+    work_once(new)
+    assert len(unique(sandbox)) == 9

@@ -183,6 +183,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(capture, one_time, sandbox)
             in_flight=0,
             batch_records=None,
             refused_in_row=0,
+            control_id=None,
             now=now(),
         )
     shard.refresh_from_db()

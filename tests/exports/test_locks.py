@@ -52,6 +52,7 @@ def test_stop_and_settling_do_not_wait_for_each_other_in_a_circle(capture, one_t
                 in_flight=0,
                 batch_records=None,
                 refused_in_row=0,
+                control_id=None,
                 now=now(),
             )
         stopping.result(timeout=30)

@@ -181,3 +181,27 @@ def test_a_live_run_is_not_ended_before_it_is_settled(capture, project, integrat
         tick.tick(now=now())
         work_once(export)
     assert (unconfirmed(), len(unique(sandbox)), Run.objects.count()) == (0, 5, 2)
+
+
+def test_what_is_captured_after_an_edit_waits_for_the_next_run_and_what_is_unconfirmed_does_not(
+    capture, project, integration, sandbox
+):
+    """The edit may keep a property back, or send elsewhere: only what may have been sent goes as it was."""
+    from exports.spec import ExportSpec
+
+    export = actions.create_export(project=project, spec=ExportSpec(integration.pk, "live"), by=ANN, now=now())
+    tick.tick(now=now())
+    work_once(export)
+    capture(5)
+    sandbox.faults(LOST)
+    tick.wake(now=now())
+    work_once(export)
+    spec = ExportSpec(integration.pk, "live", excluded_properties=("Title",))
+    actions.edit_export(export=export, spec=spec, version=None, by=ANN, now=now())
+    capture(5)
+    for _ in range(4):
+        skip_waits(export)
+        tick.tick(now=now())
+        work_once(export)
+    assert ["Title" in event["event_properties"] for event in unique(sandbox)] == [True] * 5 + [False] * 5
+    assert unconfirmed() == 0

@@ -111,3 +111,33 @@ def test_what_the_portal_itself_tries_under_a_wall_does_not_begin_the_three_days
     assert Export.objects.get().failing_since == began
     actions.stop_failing(now=now() + timedelta(hours=2))
     assert Export.objects.get().status == Status.STOPPED
+
+
+def test_a_record_of_an_earlier_slice_tells_poison_from_a_wall(capture, project, integration, sandbox):
+    export = live(project, integration)
+    capture(3)
+    tick.wake(now=now())
+    work_once(export)
+    sandbox.faults(POISON)
+    for _ in range(6):
+        capture(1, name="Poison")
+        tick.wake(now=now())
+        work_once(export)
+    assert not Integration.objects.get().setup_fault
+    assert counts(export)[1:] == (3, 6)
+    assert len(unique(sandbox)) == 3
+
+
+def test_a_record_delivered_a_week_ago_tells_nothing_as_its_repeat_would_count(capture, project, integration, sandbox):
+    export = live(project, integration)
+    capture(1)
+    tick.wake(now=now())
+    work_once(export)
+    Shard.objects.update(control_at=now() - timedelta(days=7))
+    sandbox.faults(POISON)
+    for _ in range(5):
+        capture(1, name="Poison")
+        tick.wake(now=now())
+        work_once(export)
+    assert Integration.objects.get().setup_fault
+    assert len(sandbox.events()) == 1

@@ -124,11 +124,14 @@ def test_a_fault_met_while_sending_again_is_said_on_a_done_export_too(queued, sa
     assert Export.objects.get().last_error == ""
 
 
-def test_stop_is_refused_on_a_done_export_and_leaves_its_queue(queued):
+def test_stop_takes_back_what_a_done_export_would_send_again_and_is_refused_when_there_is_nothing(queued, integration):
+    actions.stop_export(export=queued, by=ANN, now=now())
+    assert Export.objects.get().status == Status.DONE
+    assert Rejected.objects.get().resend_at is None
+    assert Shard.objects.get().resend_at is None
     with pytest.raises(Refused, match="DONE"):
         actions.stop_export(export=queued, by=ANN, now=now())
-    assert Rejected.objects.get().resend_at is not None
-    assert Shard.objects.get().resend_at is not None
+    partner_actions.disconnect(integration=integration, by=ANN, now=now())
 
 
 def test_what_is_continued_keeps_its_device_id_mapping(capture, project, sandbox, integration):

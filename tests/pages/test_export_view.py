@@ -92,6 +92,17 @@ def test_unconfirmed_records_are_explained_with_what_resolves_them(url: str, sit
     assert "Continue from where it stopped sends them again under the same ids" in site.text(url)
 
 
+def test_records_that_were_sent_again_without_an_answer_stay_unconfirmed_after_a_stop(
+    url: str, site: Site, export: Any
+) -> None:
+    run = RunFactory(export=export, done=True, counts={"delivered": 10, "rejected": 7, "unconfirmed_again": 7})
+    type(export).objects.update(status="STOPPED")
+    assert "Continue from where it stopped sends them again under the same ids" in site.text(url)
+    run.shards.update(resend_at=datetime(2026, 10, 2, tzinfo=UTC))
+    assert "They are sent again under the same ids" in site.text(url)
+    assert "Do not send them again" in site.text(url, {"tab": "rejected"})
+
+
 def test_records_on_their_way_are_explained(url: str, site: Site, export: Any) -> None:
     RunFactory(export=export, running=True, counts={"delivered": 10, "in_flight": 7})
     response = site.get(url)
