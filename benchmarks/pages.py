@@ -211,7 +211,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--exports", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=1_000_000)
-    parser.add_argument("--requests", type=int, default=20)
+    parser.add_argument("--requests", type=int, default=12)
     parser.add_argument("--only", default="", help="measure only what has this word in its name")
     options = parser.parse_args()
     with stack.servers():
