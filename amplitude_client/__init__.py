@@ -22,6 +22,7 @@ from amplitude_client.client import (
 from amplitude_client.connection_test import Step, is_ok, test_connection
 from amplitude_client.decision import Decision, Outcome, decide
 from amplitude_client.masking import mask
+from amplitude_client.named import WHY_HELD
 from amplitude_client.payload import (
     EARLIEST_MS,
     FUTURE_MS,
@@ -48,6 +49,7 @@ __all__ = [
     "MAX_EVENTS",
     "MAX_TEXT",
     "MIN_ID_LENGTH",
+    "WHY_HELD",
     "AmplitudeClient",
     "Answer",
     "Cleaned",

@@ -12,6 +12,11 @@ from amplitude_client.text import clean_text
 THROTTLE_SECONDS = 15.0
 # The daily quota is a rolling 24 hours in steps of one hour (Amplitude, Batch).
 QUOTA_SECONDS = 3_600.0
+# Why a record must wait so long, for people.
+WHY_HELD: Mapping[float, str] = {
+    THROTTLE_SECONDS: "Amplitude throttles the user or device: it takes only so many events of one at a time.",
+    QUOTA_SECONDS: "The user or device has used up Amplitude's daily quota, which comes back hour by hour.",
+}
 
 _MAPS: Mapping[str, tuple[str, str, str]] = {
     "events_with_missing_fields": (

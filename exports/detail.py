@@ -6,11 +6,12 @@ from functools import cached_property
 from typing import Any
 
 from django.core.paginator import Page
-from django.db.models import Q
+from django.db.models import Q, Sum
 from django.http import QueryDict
 
 from exports import skipped
 from exports.chart import Chart, chart_of
+from exports.delay import Delay
 from exports.models import Export, Frequency, Rejected, Run, Shard, Skipped, Status
 from exports.models.export import is_accounted_for
 from exports.presenting import ExportLine, RunLine
@@ -69,6 +70,22 @@ class Detail:
         if self.export.status != Status.STOPPED:
             return None
         return Export.objects.filter(continues=self.export).select_related("integration").first()
+
+    @cached_property
+    def delay(self) -> Delay:
+        """What stands in its way, and what becomes of it."""
+        return Delay(self.line)
+
+    @cached_property
+    def altered_hint(self) -> str:
+        """How many records were sent with a value that is not as it was captured; empty when there are none."""
+        count = Shard.objects.filter(run__export=self.export).aggregate(total=Sum("altered"))["total"] or 0
+        if not count:
+            return ""
+        return (
+            f"{words.counted(count, 'record')} had a value shortened before it was sent: text over 1,024 characters is "
+            "cut, and numbers that are none become null. The portal keeps them as they came."
+        )
 
     @cached_property
     def unconfirmed_hint(self) -> str:

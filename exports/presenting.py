@@ -11,6 +11,7 @@ from events.catalogue import ENGAGEMENT_EVENTS
 from exports.lag import Lag, lags
 from exports.models import Axis, EventChoice, Export, Frequency, Run, Status
 from exports.models.export import is_accounted_for
+from exports.waits import Wait, waits
 from exports_portal.common import words
 
 
@@ -75,12 +76,19 @@ class RunLine:
 
     @property
     def what_happened(self) -> str:
-        if self.run.last_error:
-            return self.run.last_error
+        """In words, the worst first; empty when nothing is worth a word."""
+        return " · ".join(filter(None, (self.run.last_error, self._lost, self._altered)))
+
+    @property
+    def _lost(self) -> str:
         lost = self.run.takeovers
         if not lost:
             return ""
         return "worker lost once, resumed" if lost == 1 else f"worker lost {lost} times, resumed"
+
+    @property
+    def _altered(self) -> str:
+        return f"{words.counted(self.run.altered, 'record')} had a value shortened" if self.run.altered else ""
 
     @property
     def is_moving(self) -> bool:
@@ -91,7 +99,7 @@ class RunLine:
 class ExportLine:
     """An export with counts (Export.objects.with_counts) and its latest run as people see them.
 
-    lag: of a live export that is active.
+    lag: of a live export that is active. wait: of any that is active.
     """
 
     export: Any
@@ -100,6 +108,7 @@ class ExportLine:
     may_edit: bool = False
     user_id: int | None = None
     lag: Lag | None = None
+    wait: Wait | None = None
 
     @property
     def can_edit(self) -> bool:
@@ -112,7 +121,12 @@ class ExportLine:
     @property
     def can_retry(self) -> bool:
         """Something stands in its way, and waiting may not be what a person wants."""
-        return self.may_edit and self.export.is_active and bool(self.export.needs_attention or self.export.last_error)
+        return self.may_edit and self.export.is_active and self._is_waiting
+
+    @property
+    def _is_waiting(self) -> bool:
+        said = self.export.needs_attention or self.export.last_error
+        return bool(said or self.export.held or (self.wait and self.wait.is_held_up))
 
     @property
     def can_continue(self) -> bool:
@@ -175,6 +189,19 @@ class ExportLine:
             return self._stopped()
         return ""
 
+    @property
+    def waiting_note(self) -> str:
+        """Under the status: the next try while sending as such is held up. A setup fault has no such time."""
+        return self.wait.note if self.wait and not self.export.needs_attention else ""
+
+    @property
+    def held_note(self) -> str:
+        """Under the number of records delivered: how many are held, and when the first of them goes."""
+        if not self.export.held:
+            return ""
+        first = f" · first {self.wait.held_note}" if self.wait and self.wait.held_note else ""
+        return f"{self.export.held:,} held{first}"
+
     def _stopped(self) -> str:
         by = self.export.stopped_by
         if self.export.stop_reason:
@@ -212,13 +239,15 @@ class ExportLine:
 
 
 def lines(exports: Iterable[Export], *, now: datetime, may_edit: bool, user_id: int | None) -> list[ExportLine]:
-    """Exports with their latest runs and lags as the user sees them, by a few queries for all of them."""
+    """Exports with their latest runs, lags and waits as the user sees them, by a few queries for all of them."""
     exports = list(exports)
     runs = Run.objects.with_counts().latest_of(exports)
     by_export = {run.export_id: RunLine(run, now) for run in runs}
-    behind = lags(exports, now=now)
+    behind, waiting = lags(exports, now=now), waits(exports, now=now)
     return [
-        ExportLine(export, by_export.get(export.pk), now, may_edit, user_id, behind.get(export.pk))
+        ExportLine(
+            export, by_export.get(export.pk), now, may_edit, user_id, behind.get(export.pk), waiting.get(export.pk)
+        )
         for export in exports
     ]
 

@@ -146,7 +146,8 @@ class Outcome(StrEnum):
 class Verdict:
     """A partner's answer, understood.
 
-    rejected, held: index in the request → why, or seconds to wait. `refusal` is what a single record gets when
+    rejected, held: index in the request → why, or seconds to wait. `why_held`: seconds → the reason for such a wait,
+    for people. `refusal` is what a single record gets when
     SPLIT or TOO_LARGE cannot halve any more. `accepted`: how many the partner says that it took, if it says so.
     `maybe_more`: the partner may have stopped at the first bad record.
     `unknown` means the partner may have taken the records.
@@ -160,6 +161,7 @@ class Verdict:
     elapsed_ms: int = 0
     rejected: Mapping[int, Refusal] = field(default_factory=dict)
     held: Mapping[int, float] = field(default_factory=dict)
+    why_held: Mapping[float, str] = field(default_factory=dict)
     refusal: Refusal | None = None
     accepted: int | None = None
     maybe_more: bool = False

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -16,6 +15,7 @@ from exports_portal.common.errors import Invalid, Refused
 from exports_portal.common.forms import accepts, add_errors
 from exports_portal.common.htmx import go_to, render_for
 from partners import actions
+from partners.cards import cards
 from partners.contract import Adapter, TestReport
 from partners.forms import IntegrationForm
 from partners.models import Integration
@@ -27,19 +27,9 @@ from projects.pages import EDITORS, ProjectRequest, may_edit, project_page
 @project_page()
 def partner_list(request: ProjectRequest, project: Project) -> HttpResponse:
     """A card per partner with its integrations."""
-    words = request.GET.get("search", "").strip()
-    active = Count("exports", filter=Q(exports__status__in=actions.ACTIVE_EXPORTS))
-    integrations = project.integrations.connected().defer("secrets")
-    integrations = integrations.annotate(active_exports=active, all_exports=Count("exports"))
-    by_partner: dict[str, list[Integration]] = {}
-    for integration in integrations.order_by("nickname"):
-        by_partner.setdefault(integration.partner, []).append(integration)
-    cards = [
-        {"adapter": adapter, "integrations": by_partner.get(slug, [])}
-        for slug, adapter in all_adapters().items()
-        if words.lower() in f"{adapter.label} {adapter.category}".lower()
-    ]
-    context = {"cards": cards, "search": words, "may_edit": may_edit(request), "project": project}
+    search = request.GET.get("search", "").strip()
+    found = cards(project, search=search, now=timezone.now())
+    context = {"cards": found, "search": search, "may_edit": may_edit(request), "project": project}
     return render(request, "partners/partner_list.html", context)
 
 

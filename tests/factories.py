@@ -8,8 +8,10 @@ import factory
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
+from amplitude_client import WHY_HELD
+from amplitude_client.named import THROTTLE_SECONDS
 from events.models import Event, EventName, Person
-from exports.models import Axis, Export, Rejected, Run, Shard, Skipped
+from exports.models import Axis, Export, Held, Rejected, Run, Shard, Skipped
 from exports.runs import frozen_settings
 from exports_portal.common.audit import Actor
 from partners.models import Integration
@@ -157,6 +159,23 @@ class RejectedFactory(DjangoModelFactory):
     cure = "Send a longer identity."
     payload = '{"event_type": "Searched", "user_id": "abc"}'
     created_at = factory.LazyFunction(timezone.now)
+
+
+class HeldFactory(DjangoModelFactory):
+    """A held record. The count stands on the shard: RunFactory(counts={"held": 1})."""
+
+    class Meta:
+        model = Held
+
+    class Params:
+        run = None
+
+    export = factory.SelfAttribute("shard.run.export")
+    shard = factory.LazyAttribute(lambda row: row.run.shards.get())
+    record_id = factory.Sequence(lambda n: n + 1)
+    ids = factory.LazyAttribute(lambda row: [f"u:customer-{row.record_id}"])
+    not_before = factory.LazyFunction(lambda: timezone.now() + timedelta(seconds=12))
+    message = WHY_HELD[THROTTLE_SECONDS]
 
 
 class SkippedFactory(DjangoModelFactory):

@@ -194,7 +194,7 @@ class Exchange:
         for position, refusal in verdict.rejected.items():
             others[part[position]] = refusal
         for position, seconds in verdict.held.items():
-            others[part[position]] = Hold(seconds, verdict.message)
+            others[part[position]] = Hold(seconds, verdict.why_held.get(seconds, verdict.message))
             self.waiting.update(dict.fromkeys(ids_of(turn.records[part[position]]), seconds))
         rest = [index for index in part if index not in others]
         if len(rest) == len(part):  # an answer that names nobody must not be repeated for ever

@@ -21,6 +21,19 @@ def relative(moment: datetime, *, now: datetime) -> str:
     return f"{words} ago" if seconds >= 0 else f"in {words}"
 
 
+def soon(moment: datetime, *, now: datetime) -> str:
+    """When something goes on: "now", "in 12 s", "in 3 h 5 min"."""
+    seconds = (moment - now).total_seconds()
+    return f"in {duration(seconds)}" if seconds >= 1 else "now"
+
+
+def until(moment: datetime, *, now: datetime) -> str:
+    """The same with the time of day: "in 12 s, at 14:02:10"; with the date when that is another day."""
+    local, today = timezone.localtime(moment), timezone.localtime(now).date()
+    clock = f"{local:%H:%M:%S}" if local.date() == today else on(moment)
+    return f"{soon(moment, now=now)}, at {clock}"
+
+
 def on(moment: datetime) -> str:
     """Day and time in the active time zone: "2 Nov 2026, 10:14"."""
     local = timezone.localtime(moment)
@@ -57,6 +70,11 @@ def window(start: datetime, end: datetime) -> str:
     if first.date() == last_day:
         return f"{first.day} {first:%b}, {first:%H:%M} – {closing}"
     return f"{first.day} {first:%b}, {first:%H:%M} – {last_day.day} {last_day:%b}, {closing}"
+
+
+def counted(count: int, noun: str) -> str:
+    """ "1 record", "1,234 records" """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def duration(seconds: float) -> str:

@@ -366,6 +366,7 @@ def _verdict(decision: Decision, elapsed_ms: int) -> Verdict:
         elapsed_ms=elapsed_ms,
         rejected={index: _refusal(problem, b"") for index, problem in decision.rejected.items()},
         held=decision.held,
+        why_held=client.WHY_HELD,
         refusal=_refusal(decision.problem, b"") if decision.problem else None,
         accepted=decision.accepted if decision.outcome is client.Outcome.ACCEPTED else None,
         maybe_more=decision.maybe_more,

@@ -235,7 +235,7 @@ def test_the_live_part_asks_the_same_few_questions_however_many_runs_there_are(
 ) -> None:
     for place in range(15):
         RunFactory(export=export, done=True, counts={"delivered": place})
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(16):
         site.get(url, htmx=True)
 
 
