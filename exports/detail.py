@@ -21,7 +21,8 @@ from exports_portal.common import words
 from exports_portal.common.models import AuditEntry
 from exports_portal.common.paging import KeyPaginator
 
-TABS = ("runs", "rejected", "skipped", "settings", "history")
+TABS = ("runs", "rejected", "skipped", "payload", "settings", "history")
+PAYLOADS = 10
 PER_PAGE = 20
 CHANGES_SHOWN = 100
 ACTS = {
@@ -133,10 +134,20 @@ class Detail:
         return chart_of(self.export, now=self.now)
 
     @cached_property
+    def samples(self) -> list[PreviewRecord]:
+        """Records exactly as the partner gets them: ten on their tab, else one beside the chart."""
+        return sample(self.export, now=self.now, limit=PAYLOADS if self.tab == "payload" else 1)
+
+    @property
     def sample(self) -> PreviewRecord | None:
-        """One record exactly as the partner gets it; None when there is none."""
-        records = sample(self.export, now=self.now, limit=1)
-        return records[0] if records else None
+        return self.samples[0] if self.samples else None
+
+    @property
+    def no_sample(self) -> str:
+        """Why there is no record to show."""
+        if not self.export.of_profiles:
+            return "no record matches yet"
+        return "there are no people yet" if self.is_single else "no profile has changed in the last 24 hours"
 
     @cached_property
     def rejected(self) -> "Page[Any]":

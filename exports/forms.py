@@ -167,12 +167,16 @@ class ExportForm(forms.Form):
         self.fields["selected_events"].choices = known  # type: ignore[attr-defined]
         hints = {
             EventChoice.ALL: f"{len(catalogue)} defined",
-            EventChoice.SELECTED: "you choose",
+            EventChoice.SELECTED: format_html("<span data-chosen-count>{}</span>", self._chosen_in_words()),
             EventChoice.ENGAGEMENT: "20 system events",
         }
         self.fields["events"].widget = CardSelect(
             choices=EventChoice.choices, hints={str(name): hint for name, hint in hints.items()}
         )
+
+    def _chosen_in_words(self) -> str:
+        chosen = len(self["selected_events"].value() or ())
+        return f"{chosen} chosen" if chosen else "you choose"
 
     def _offer_days(self) -> None:
         choices = [(preset.key, preset.label) for preset in self.presets]

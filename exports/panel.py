@@ -8,7 +8,9 @@ from typing import Any
 from exports import actions
 from exports.forms import ExportForm
 from exports.models import Export, ExportType, Frequency
+from exports.pace import pace_of
 from exports.preview import Preview, preview
+from exports.spec import ExportSpec
 from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Invalid, Refused
 from exports_portal.common.forms import accepts
@@ -26,6 +28,7 @@ class Sent:
     problem: str = ""
     per_day: bool = False
     of_profiles: bool = False
+    duration: str = ""
 
     @property
     def noun(self) -> str:
@@ -103,13 +106,25 @@ def what_will_be_sent(form: ExportForm, *, project: Project, now: datetime) -> S
         return Sent(problem="Complete the form to see what will be sent.")
     spec = form.spec()
     try:
+        found = preview(project=project, spec=spec, now=now)
         return Sent(
-            preview(project=project, spec=spec, now=now),
+            found,
             per_day=spec.frequency != Frequency.ONE_TIME,
             of_profiles=spec.of_profiles,
+            duration=_duration(spec, found.estimate),
         )
     except Invalid as error:
         return Sent(problem=form.problem(error))
+
+
+def _duration(spec: ExportSpec, estimate: int) -> str:
+    """How long sending takes; of a recurring export each run, of which `estimate` counts a day. Live has no end."""
+    if not estimate or spec.frequency == Frequency.LIVE:
+        return ""
+    pace = pace_of(spec.integration_id)
+    if spec.frequency == Frequency.ONE_TIME:
+        return pace.sentence(estimate, what="Sending")
+    return pace.sentence(estimate * (spec.every_hours or 24) / 24, what="Each run")
 
 
 def applies(form: ExportForm) -> str:

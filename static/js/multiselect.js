@@ -22,7 +22,7 @@ function setUp(box) {
     const chosen = labels.filter((label) => label.querySelector("input").checked);
     chips.replaceChildren(...chosen.map(chip));
     const count = document.querySelector("[data-chosen-count]");
-    if (count) count.textContent = `${chosen.length} chosen`;
+    if (count) count.textContent = chosen.length ? `${chosen.length} chosen` : "you choose";
   }
 
   function chip(label) {

@@ -4,12 +4,17 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.template.loader import render_to_string
 
 from events.models import LogBase
 from exports.models import Export
+from exports.pace import Pace, pace_of
+from exports.panel import Sent
+from exports.preview import Preview
 from exports_portal.common.models import AuditEntry
+from partners.registry import adapter_for
 from projects.models import Project
-from tests.factories import EventFactory, EventNameFactory, ExportFactory, IntegrationFactory, PersonFactory
+from tests.factories import EventFactory, EventNameFactory, ExportFactory, IntegrationFactory, PersonFactory, RunFactory
 from tests.pages.html import Site, body, text
 
 PANEL = {
@@ -116,6 +121,11 @@ def test_the_end_before_the_start_is_named_at_the_end(
     assert "The last day lies before the first" in text(response)
 
 
+def test_without_an_integration_the_panel_leads_to_one(exports: str, site: Site) -> None:
+    shown = site.text(f"{exports}new/amplitude/")
+    assert "No integration yet. Integrate Amplitude first" in shown
+
+
 def test_only_this_projects_integrations_are_offered(exports: str, site: Site, panel: dict[str, Any]) -> None:
     foreign = IntegrationFactory(nickname="Foreign")
     assert "Foreign" not in body(site.get(f"{exports}new/amplitude/"))
@@ -139,10 +149,66 @@ def test_what_will_be_sent_is_shown_exactly(exports: str, site: Site, panel: dic
     del panel["export"]
     shown = text(site.post(f"{exports}new/amplitude/", panel, htmx=True))
     assert shown.startswith("What will be sent About 1 record.")
+    assert "Sending takes under a minute at 2,000 records a second." in shown
     assert '"event_type": "Charged"' in shown
     whole = text(site.post(f"{exports}new/amplitude/", panel))
     assert shown in whole
     assert not Export.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("frequency", "sentence"),
+    [
+        ("one_time", "Sending takes under a minute at the speed of the last runs."),
+        ("recurring", "Each run takes under a minute at the speed of the last runs."),
+        ("live", ""),
+    ],
+)
+def test_how_long_it_takes_is_reckoned_from_the_last_runs(
+    exports: str, site: Site, panel: dict[str, Any], project: Project, integration: Any, frequency: str, sentence: str
+) -> None:
+    EventFactory(project=project, received_at=datetime.now(UTC) - timedelta(hours=1))
+    RunFactory(export__project=project, export__integration=integration, done=True, counts={"delivered": 60_000})
+    given = {**panel, "frequency": frequency, "start_date": local_today(project).isoformat()}
+    del given["export"]
+    shown = text(site.post(f"{exports}new/amplitude/", given, htmx=True))
+    assert sentence in shown
+    assert ("takes" in shown) == bool(sentence)
+
+
+def test_a_pace_is_the_median_of_runs_that_were_large_enough(integration: Any) -> None:
+    assert pace_of(integration.pk) == Pace(2_000.0, is_measured=False)
+    export = ExportFactory(project=integration.project, integration=integration)
+    for count in (999, 60_000, 120_000, 6_000_000):  # a minute each
+        RunFactory(export=export, done=True, counts={"delivered": count})
+    pace = pace_of(integration.pk)
+    assert pace == Pace(2_000.0, is_measured=True)
+    assert pace.sentence(3_240_000, what="Sending") == "Sending takes about 27 min at the speed of the last runs."
+
+
+@pytest.mark.parametrize(
+    ("estimate", "per_day", "hinted"), [(999_999, False, False), (10**6, False, True), (10**6, True, False)]
+)
+def test_a_large_backfill_comes_with_a_hint_on_the_event_volume(estimate: int, per_day: bool, hinted: bool) -> None:
+    sent = Sent(Preview([], estimate), per_day=per_day)
+    shown = render_to_string("exports/sent.html", {"sent": sent, "adapter": adapter_for("amplitude")})
+    assert ("count against your Amplitude event volume" in shown) == hinted
+
+
+def test_records_that_would_not_be_sent_say_why_in_the_preview(
+    exports: str, site: Site, panel: dict[str, Any], project: Project, integration: Any
+) -> None:
+    person = PersonFactory(project=project, identity="abc")
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    EventFactory(project=project, person=person, received_at=hour_ago)
+    EventFactory(project=project, person=person, received_at=hour_ago, identity=None)
+    type(integration).objects.update(settings={**integration.settings, "device_id_mapping": "none"})
+    del panel["export"]
+    shown = text(site.post(f"{exports}new/amplitude/", panel, htmx=True))
+    assert "REJECTED" in shown
+    assert "Amplitude asks for at least 5" in shown
+    assert "SKIPPED" in shown
+    assert "no identifier that can be sent" in shown
 
 
 @pytest.mark.django_db(transaction=True)
@@ -166,7 +232,7 @@ def test_which_people_will_be_sent_is_shown(exports: str, site: Site, panel: dic
     assert "No profile has changed in the last 24 hours" in text(site.post(url, live, htmx=True))
     PersonFactory(project=project, name="Asha Rao", properties={"City": "Pune"})
     shown = text(site.post(url, profiles, htmx=True))
-    assert shown.startswith("What will be sent About 1 person. Preview payload SENT User profile")
+    assert shown.startswith("What will be sent About 1 person. Sending takes under a minute")
     assert '"City": "Pune"' in shown
     assert shown in text(site.post(url, profiles))
 

@@ -110,6 +110,16 @@ def test_records_on_their_way_are_explained(url: str, site: Site, export: Any) -
     assert "Unconfirmed" not in text(response)
 
 
+def test_ten_records_stand_on_their_tab_as_the_partner_gets_them(
+    url: str, site: Site, project: Project, export: Any
+) -> None:
+    for _ in range(12):
+        EventFactory(project=project, received_at=datetime.now(UTC) - timedelta(hours=1))
+    response = site.get(url, {"tab": "payload"})
+    assert text(response).count('"insert_id"') == 11  # the one beside the chart, too
+    assert "ten records" in text(response)
+
+
 def test_settings_never_show_the_key(url: str, site: Site, integration: Any) -> None:
     response = site.get(url, {"tab": "settings"})
     assert "Identity, Email, Phone" in text(response)
