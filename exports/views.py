@@ -76,14 +76,10 @@ def export_new(request: ProjectRequest, project: Project, partner: str) -> HttpR
     if partner not in all_adapters():
         raise Http404("There is no such partner.")
     form = panel.form_for(project, partner, request.POST or None, now=timezone.now())
-    if "export" in request.POST:
+    if _is_wanted(request):
         export = panel.create(form, project=project, by=actor_of(request.user), now=timezone.now())
         if export is not None:
-            link = reverse("exports:export-view", args=[project.account_id, export.pk])
-            label = all_adapters()[partner].label
-            messages.success(
-                request, format_html('{} data export initiated. <a href="{}">View export</a>', label, link)
-            )
+            messages.success(request, _with_link(f"{all_adapters()[partner].label} data export initiated.", export))
             return go_to(request, _list_url(project))
     return _panel(request, project, form, partner=partner)
 
@@ -97,8 +93,9 @@ def export_edit(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
         return go_to(request, reverse("exports:export-view", args=[project.account_id, pk]))
     partner = export.integration.partner
     form = panel.form_for(project, partner, request.POST or None, now=timezone.now(), export=export)
-    if "export" in request.POST and panel.edit(form, export=export, by=actor_of(request.user), now=timezone.now()):
-        messages.success(request, f"{export.integration.adapter.label} data export updated. {panel.applies(form)}")
+    if _is_wanted(request) and panel.edit(form, export=export, by=actor_of(request.user), now=timezone.now()):
+        said = f"{export.integration.adapter.label} data export updated. {panel.applies(form)}"
+        messages.success(request, _with_link(said, export))
         return go_to(request, _list_url(project))
     return _panel(request, project, form, partner=partner)
 
@@ -114,7 +111,7 @@ def export_stop(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
         except Refused as error:
             refused = str(error)
         else:
-            messages.success(request, f"{export.integration.adapter.label} data export stopped")
+            messages.success(request, _with_link(f"{export.integration.adapter.label} data export stopped.", export))
             return go_to(request, _list_url(project))
     context = {
         "title": "Stop export?",
@@ -231,10 +228,21 @@ def _panel(request: ProjectRequest, project: Project, form: panel.ExportForm, *,
         "url": request.path,
         "project": project,
     }
-    asks_for_estimate = "export" not in request.POST and request.method == "POST"
+    asks_for_estimate = request.method == "POST" and not _is_wanted(request)
     part = "exports/sent.html" if asks_for_estimate else "exports/export_panel.html"
-    status = 422 if "export" in request.POST else 200
+    status = 422 if _is_wanted(request) else 200
     return render_for(request, context, page="exports/export_page.html", part=part, status=status)
+
+
+def _with_link(said: str, export: Export) -> str:
+    """A message that leads to what it speaks of."""
+    link = reverse("exports:export-view", args=[export.project.account_id, export.pk])
+    return format_html('{} <a href="{}">View export</a>', said, link)
+
+
+def _is_wanted(request: ProjectRequest) -> bool:
+    """The form was sent to be carried out, be it by its button or the Enter key, and not for a preview."""
+    return "export" in request.POST and "preview" not in request.POST
 
 
 def _exports(project: Project) -> Any:

@@ -67,40 +67,19 @@ document.addEventListener("htmx:afterSwap", (event) => {
   }
 });
 
-window.addEventListener("popstate", () => {
+// Back closes a panel, Forward opens it again. Behind a panel that was reloaded there is no page to come back to.
+window.addEventListener("popstate", (event) => {
   const dialog = openDialog();
-  if (dialog && overlay().dataset.over) remove(dialog);
+  if (event.state?.panel) {
+    if (!dialog) htmx.ajax("GET", location.pathname + location.search, "#overlay");
+  } else if (dialog) {
+    if (overlay().dataset.over) remove(dialog);
+    else location.reload();
+  }
 });
 
 for (const dialog of document.querySelectorAll("dialog[data-panel][open]")) {
   dialog.closest(".panel-page")?.classList.remove("panel-page");
   dialog.classList.add("settled");
   show(dialog);
-}
-
-// A form that the server refuses or that never arrives must not look as if nothing had happened. What was typed stays.
-function tell(dialog, sentence) {
-  dialog.querySelector("[data-refused]")?.remove();
-  const notice = document.createElement("div");
-  notice.className = "notice error field";
-  notice.dataset.refused = "";
-  notice.setAttribute("role", "alert");
-  notice.append(Object.assign(document.createElement("div"), { textContent: sentence }));
-  const body = dialog.querySelector(".panel-body") ?? dialog;
-  body.prepend(notice);
-  notice.scrollIntoView({ block: "nearest" });
-}
-
-function refusal(status) {
-  if (status === 401 || status === 403)
-    return "Nothing was saved: you are signed out, or may not do this. Sign in again in another tab, then reload this page.";
-  if (status) return `The portal could not answer (error ${status}). See whether it was saved before you try again.`;
-  return "The portal could not be reached. See whether it was saved before you try again.";
-}
-
-for (const name of ["htmx:responseError", "htmx:sendError"]) {
-  document.addEventListener(name, (event) => {
-    const dialog = event.detail.elt.closest?.("dialog[data-panel]");
-    if (dialog && event.detail.requestConfig.verb === "post") tell(dialog, refusal(event.detail.xhr.status));
-  });
 }

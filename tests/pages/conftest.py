@@ -1,13 +1,17 @@
 """A project and signed-in members of it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.test import Client
+from playwright.sync_api import Page
 
 from projects.models import Project, Role, User
 from tests.factories import IntegrationFactory, MembershipFactory, ProjectFactory, UserFactory
+from tests.pages.browsing import EMAIL, listen, sign_in, unexpected
 from tests.pages.html import Site
+from tests.pages.scene import paint
 
 
 @pytest.fixture
@@ -39,6 +43,31 @@ def viewer_site(project: Project) -> Site:
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     return Site(client)
+
+
+@pytest.fixture
+def scene(live_server: Any) -> tuple[Project, dict[str, str]]:
+    """For tests in a browser: a project with something on every page, and its pages."""
+    return paint(EMAIL)
+
+
+@pytest.fixture
+def root(scene: tuple[Project, dict[str, str]], live_server: Any) -> str:
+    return f"{live_server.url}/{scene[0].account_id}"
+
+
+@pytest.fixture
+def exports(root: str) -> str:
+    return f"{root}/settings/partners/exports/"
+
+
+@pytest.fixture
+def signed_in(page: Page, live_server: Any, scene: Any) -> Iterator[Page]:
+    """A browser in which Asha has signed in. Whatever the console calls an error fails the test."""
+    errors = listen(page)
+    sign_in(page, live_server.url)
+    yield page
+    assert unexpected(errors) == []
 
 
 @pytest.fixture

@@ -1,70 +1,17 @@
 """The pages in a real browser: panels, calendar, filters, live rows, keyboard, and all of it without a script too."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from exports.models import Export, Shard
-from projects.models import Project
-from tests.factories import PASSWORD, ExportFactory, IntegrationFactory, RejectedFactory, RunFactory
-from tests.pages.scene import paint
-
-EMAIL = "asha.rao@example.com"
+from tests.factories import ExportFactory, IntegrationFactory, RejectedFactory, RunFactory
+from tests.pages.browsing import sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def scene(live_server: Any) -> tuple[Project, dict[str, str]]:
-    return paint(EMAIL)
-
-
-@pytest.fixture
-def root(scene: tuple[Project, dict[str, str]], live_server: Any) -> str:
-    return f"{live_server.url}/{scene[0].account_id}"
-
-
-@pytest.fixture
-def exports(root: str) -> str:
-    return f"{root}/settings/partners/exports/"
-
-
-@pytest.fixture
-def signed_in(page: Page, live_server: Any, scene: Any) -> Iterator[Page]:
-    """A browser in which Asha has signed in. Whatever the console calls an error fails the test."""
-    errors: list[str] = []
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    sign_in(page, live_server.url)
-    yield page
-    assert [error for error in errors if "422" not in error] == []
-
-
-def sign_in(page: Page, url: str) -> None:
-    page.goto(f"{url}/login/")
-    page.get_by_label("Email").fill(EMAIL)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/settings/partners/exports/")
-
-
-@pytest.mark.parametrize("width", [1440, 390])
-def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_window(
-    signed_in: Page, root: str, scene: Any, width: int
-) -> None:
-    signed_in.set_viewport_size({"width": width, "height": 900})
-    for name, path in scene[1].items():
-        signed_in.goto(root + path)
-        found = Axe().run(signed_in).response["violations"]
-        serious = [rule for rule in found if rule["impact"] in ("serious", "critical")]
-        assert not serious, (name, [(rule["id"], [node["html"] for node in rule["nodes"]][:3]) for rule in serious])
-        overflow = signed_in.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert overflow <= 0, (name, overflow)
 
 
 def test_a_panel_opens_over_the_list_has_its_own_address_and_closes_by_esc(signed_in: Page, exports: str) -> None:
@@ -80,6 +27,10 @@ def test_a_panel_opens_over_the_list_has_its_own_address_and_closes_by_esc(signe
     expect(panel).to_have_count(0)
     expect(signed_in).to_have_url(exports)
     signed_in.go_forward()
+    expect(panel).to_be_visible()
+    assert signed_in.url == f"{exports}new/amplitude/"
+    signed_in.go_back()
+    expect(panel).to_have_count(0)
     signed_in.goto(f"{exports}new/amplitude/")
     expect(panel).to_be_visible()
     signed_in.keyboard.press("Escape")

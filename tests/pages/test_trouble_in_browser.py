@@ -1,0 +1,169 @@
+"""What people and networks do to a page: double clicks, Back and Forward, deep links, a session that ends."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from exports.models import Export, Shard
+from tests.factories import ExportFactory, IntegrationFactory, RunFactory
+from tests.pages.browsing import said, sign_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def moving(scene: Any) -> Export:
+    """An export whose row and page are followed."""
+    export = ExportFactory(
+        project=scene[0], integration=IntegrationFactory(project=scene[0]), name="Moving", running=True
+    )
+    RunFactory(export=export, running=True, estimate=100, counts={"delivered": 10})
+    return export
+
+
+def test_a_double_click_creates_one_export(signed_in: Page, exports: str, scene: Any) -> None:
+    before = scene[0].exports.count()
+    signed_in.goto(f"{exports}new/amplitude/")
+    signed_in.get_by_role("button", name="Export", exact=True).dblclick()
+    expect(said(signed_in, "Amplitude data export initiated")).to_be_visible()
+    assert scene[0].exports.count() == before + 1
+
+
+def test_a_double_enter_creates_one_export(signed_in: Page, exports: str, scene: Any) -> None:
+    before = scene[0].exports.count()
+    signed_in.goto(exports)
+    signed_in.get_by_text("Create Export").click()
+    signed_in.get_by_role("link", name="Amplitude", exact=True).click()
+    signed_in.get_by_label("Name (optional)").focus()
+    signed_in.keyboard.press("Enter")
+    signed_in.keyboard.press("Enter")
+    expect(said(signed_in, "Amplitude data export initiated")).to_be_visible()
+    assert scene[0].exports.count() == before + 1
+
+
+def test_enter_in_the_integrate_panel_integrates(signed_in: Page, root: str) -> None:
+    signed_in.goto(f"{root}/settings/partners/")
+    signed_in.get_by_role("link", name="Integrate another").click()
+    signed_in.get_by_label("API key").fill("3f9c1e07a5d24b68c0b1d2e3f4a5b6c7")
+    signed_in.get_by_label("Partner Nickname").fill("By Enter")
+    signed_in.keyboard.press("Enter")
+    expect(said(signed_in, "Amplitude has been integrated as “By Enter”")).to_be_visible()
+
+
+def test_a_double_click_on_an_action_does_it_once(signed_in: Page, exports: str, scene: Any) -> None:
+    before = scene[0].exports.count()
+    export = scene[0].exports.get(status="DONE")
+    signed_in.goto(f"{exports}{export.pk}/")
+    signed_in.get_by_role("button", name="Duplicate").dblclick()
+    expect(said(signed_in, "Amplitude data export initiated")).to_be_visible()
+    assert scene[0].exports.count() == before + 1
+
+
+def test_stopping_what_another_has_stopped_does_no_harm(signed_in: Page, exports: str, moving: Export) -> None:
+    signed_in.goto(f"{exports}{moving.pk}/stop/")
+    Export.objects.filter(pk=moving.pk).update(status="DONE")
+    dialog = signed_in.get_by_role("dialog", name="Stop export?")
+    dialog.get_by_role("button", name="Stop").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("there is nothing to stop")
+
+
+def test_back_and_forward_through_panels_and_pages(signed_in: Page, exports: str, moving: Export) -> None:
+    page = signed_in
+    page.goto(exports)
+    row = page.locator(f"#export-{moving.pk}")
+    row.hover()
+    row.get_by_role("link", name="Stop").click()
+    dialog = page.get_by_role("dialog", name="Stop export?")
+    expect(dialog).to_be_visible()
+    page.go_back()
+    expect(dialog).to_have_count(0)
+    expect(page).to_have_url(exports)
+    page.go_forward()
+    expect(dialog).to_be_visible()
+    expect(page).to_have_url(f"{exports}{moving.pk}/stop/")
+    page.reload()
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page).to_have_url(exports)
+    page.goto(f"{exports}?status=RUNNING")
+    row.hover()
+    row.get_by_role("link", name="View").click()
+    page.get_by_role("link", name="Settings", exact=True).click()
+    expect(page.get_by_text("Identifier priority")).to_be_visible()
+    page.go_back()
+    page.go_back()
+    expect(page).to_have_url(f"{exports}?status=RUNNING")
+    expect(page.get_by_text("Status: Running")).to_be_visible()
+
+
+def test_each_panel_opens_by_its_own_address(signed_in: Page, root: str, scene: Any) -> None:
+    titles = {
+        "integrate-panel": "Integrate Amplitude",
+        "integration-edit": "Edit “Growth analytics”",
+        "export-panel": "Export to Amplitude",
+        "export-edit": "Export to Amplitude",
+        "export-stop": "Stop export?",
+        "credential": "Create credential",
+    }
+    for name, title in titles.items():
+        signed_in.goto(root + scene[1][name])
+        expect(signed_in.get_by_role("dialog", name=title)).to_be_visible()
+
+
+def test_rows_of_a_session_that_has_ended_stay_and_say_so(
+    page: Page, live_server: Any, exports: str, moving: Any
+) -> None:
+    sign_in(page, live_server.url)
+    page.goto(exports)
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    expect(page.get_by_role("alert")).to_contain_text("You are signed out: this page does not follow any more.")
+    expect(page.locator(f"#export-{moving.pk}")).to_contain_text("10%")
+    page.context.add_cookies(cookies)  # type: ignore[arg-type]
+    page.get_by_role("link", name="Sign in").click()
+    expect(page).to_have_url(exports)
+
+
+def test_a_page_of_a_session_that_has_ended_stays_and_leads_back(
+    page: Page, live_server: Any, exports: str, moving: Export
+) -> None:
+    sign_in(page, live_server.url)
+    page.goto(f"{exports}{moving.pk}/")
+    page.context.clear_cookies()
+    expect(page.get_by_role("alert")).to_contain_text("You are signed out")
+    expect(page.get_by_role("heading", name="Moving")).to_be_visible()
+    page.get_by_role("link", name="Sign in").click()
+    page.get_by_label("Email").fill("asha.rao@example.com")
+    page.get_by_label("Password").fill("correct horse battery staple")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(f"{exports}{moving.pk}/")
+
+
+def test_a_panel_survives_a_session_that_has_ended(page: Page, live_server: Any, exports: str) -> None:
+    sign_in(page, live_server.url)
+    page.goto(f"{exports}new/amplitude/")
+    panel = page.get_by_role("dialog", name="Export to Amplitude")
+    panel.get_by_label("Name (optional)").fill("Typed before")
+    session = [cookie for cookie in page.context.cookies() if cookie["name"] == "sessionid"]
+    page.context.clear_cookies(name="sessionid")
+    panel.get_by_role("button", name="Export", exact=True).click()
+    expect(panel.get_by_role("alert")).to_contain_text("Nothing was saved: you are signed out")
+    expect(panel.get_by_label("Name (optional)")).to_have_value("Typed before")
+    page.context.add_cookies(session)  # type: ignore[arg-type]
+    panel.get_by_role("button", name="Export", exact=True).click()
+    expect(said(page, "Amplitude data export initiated")).to_be_visible()
+
+
+def test_a_portal_that_is_away_is_said_and_followed_again(
+    page: Page, live_server: Any, exports: str, moving: Export
+) -> None:
+    sign_in(page, live_server.url)
+    page.goto(exports)
+    page.context.set_offline(True)
+    expect(page.get_by_role("alert")).to_contain_text("The portal does not answer")
+    Shard.objects.filter(run__export=moving).update(read=70, delivered=70)
+    page.context.set_offline(False)
+    expect(page.locator(f"#export-{moving.pk}")).to_contain_text("70%")
+    expect(page.get_by_role("alert")).to_have_count(0)
