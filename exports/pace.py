@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 from exports.models import Run, Status
+from exports.presenting import RunLine
 from exports_portal.common import words
 
 LOOK_RUNS = 20
@@ -24,9 +26,9 @@ class Pace:
         return f"{what} takes {words.about(records / self.per_second)} {how}."
 
 
-def pace_of(integration_id: int | None) -> Pace:
+def pace_of(integration_id: int) -> Pace:
     """The median over the last runs through an integration that are DONE and were large enough."""
     done = Run.objects.with_counts().filter(integration_id=integration_id, status=Status.DONE, started_at__isnull=False)
-    runs = [run for run in done.order_by("-pk")[:LOOK_RUNS] if run.read >= ENOUGH_RECORDS]
-    speeds = [run.read / max((run.finished_at - run.started_at).total_seconds(), 1.0) for run in runs]
+    runs: Any = done.order_by("-pk")[:LOOK_RUNS]
+    speeds = [RunLine(run, run.finished_at).speed or 0.0 for run in runs if run.read >= ENOUGH_RECORDS]
     return Pace(median(speeds), is_measured=True) if speeds else Pace(ASSUMED, is_measured=False)

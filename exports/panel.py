@@ -119,7 +119,7 @@ def what_will_be_sent(form: ExportForm, *, project: Project, now: datetime) -> S
 
 def _duration(spec: ExportSpec, estimate: int) -> str:
     """How long sending takes; of a recurring export each run, of which `estimate` counts a day. Live has no end."""
-    if not estimate or spec.frequency == Frequency.LIVE:
+    if not estimate or spec.integration_id is None or spec.frequency == Frequency.LIVE:
         return ""
     pace = pace_of(spec.integration_id)
     if spec.frequency == Frequency.ONE_TIME:

@@ -4,13 +4,12 @@ from typing import Any
 
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 
 
 class LoginMiddleware(LoginRequiredMiddleware):
     """A part of a page that is asked for after the session has ended must not become a sign-in form."""
 
-    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseBase:
+    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> Any:
         if request.htmx:  # type: ignore[attr-defined]
             return HttpResponse("You are signed out.", status=401, content_type="text/plain")
         return super().handle_no_permission(request, view_func)
