@@ -86,8 +86,9 @@ def duration(seconds: float) -> str:
         return f"{whole} s"
     if whole < 10 * MINUTE:
         return _two(whole, MINUTE, "min", 1, "s")
-    if whole < HOUR:
+    if whole < HOUR - MINUTE / 2:
         return f"{round(whole / MINUTE)} min"
+    whole = max(whole, HOUR)
     if whole < DAY:
         return _two(whole, HOUR, "h", MINUTE, "min")
     return _two(whole, DAY, "days" if whole >= 2 * DAY else "day", HOUR, "h")

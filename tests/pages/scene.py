@@ -3,6 +3,8 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from amplitude_client import WHY_HELD
+from amplitude_client.named import QUOTA_SECONDS, THROTTLE_SECONDS
 from events.models import DailyCount
 from exports import schedule
 from projects.models import Project, Role
@@ -10,6 +12,7 @@ from tests.factories import (
     EventFactory,
     EventNameFactory,
     ExportFactory,
+    HeldFactory,
     IntegrationFactory,
     MembershipFactory,
     PersonFactory,
@@ -55,6 +58,8 @@ def paint(email: str) -> tuple[Project, dict[str, str]]:
         "export-view": f"{exports}{running.pk}/",
         "export-rejected": f"{exports}{running.pk}/?tab=rejected",
         "export-skipped": f"{exports}{running.pk}/?tab=skipped",
+        "export-payload": f"{exports}{running.pk}/?tab=payload",
+        "export-history": f"{exports}{running.pk}/?tab=history",
         "export-settings": f"{exports}{running.pk}/?tab=settings",
         "export-live": f"{exports}{project.exports.get(frequency='live').pk}/",
         "export-profiles": f"{exports}{project.exports.get(type='user_profiles').pk}/",
@@ -96,7 +101,7 @@ def _events(project: Project, now: datetime) -> None:
             name=names[place % len(names)],
             person=person,
             received_at=moment,
-            properties={"Amount": 499, "Item": "चाय ☕"},
+            properties={"Amount": 499, "Item": "Café crème"},
         )
 
 
@@ -157,4 +162,10 @@ def _running(project: Project, growth: Any, now: datetime) -> Any:
     )  # fmt: skip
     for _ in range(12):
         RejectedFactory(run=latest)
+    for place in range(20):
+        HeldFactory(
+            run=latest,
+            not_before=now + (timedelta(minutes=2) if place < 16 else timedelta(hours=1)),
+            message=WHY_HELD[THROTTLE_SECONDS if place < 16 else QUOTA_SECONDS],
+        )
     return export

@@ -38,12 +38,28 @@ def test_moments_are_relative_for_a_week(back: timedelta, said: str) -> None:
         (131, "2 min 11 s"),
         (120, "2 min"),
         (27 * 60 + 10, "27 min"),
+        (3569, "59 min"),
+        (3570, "1 h"),
         (3 * 3600 + 300, "3 h 5 min"),
         (2 * 86_400 + 4 * 3600, "2 days 4 h"),
     ],
 )
 def test_durations_have_two_units_at_most(seconds: float, said: str) -> None:
     assert words.duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.4, "now, at 17:30:00"),
+        (12, "in 12 s, at 17:30:12"),
+        (-3, "now, at 17:29:57"),
+        (86_400, "in 1 day, at 24 Nov 2026, 17:30"),
+    ],
+)
+def test_a_wait_tells_how_long_and_until_when(seconds: float, said: str) -> None:
+    with timezone.override(KOLKATA):
+        assert words.until(NOW + timedelta(seconds=seconds), now=NOW) == said
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(20, "under a minute"), (179, "about 3 min"), (7300, "about 2 h 1 min")])
