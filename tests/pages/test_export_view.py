@@ -225,7 +225,7 @@ def test_actions_need_a_post(url: str, site: Site) -> None:
         assert site.get(f"{url}{name}/").status_code == 405
 
 
-TABS = {"runs": 16, "rejected": 15, "skipped": 17, "settings": 12, "history": 14}
+TABS = {"runs": 18, "rejected": 17, "skipped": 19, "payload": 14, "settings": 14, "history": 16}
 
 
 @pytest.mark.parametrize(("tab", "queries"), TABS.items())
