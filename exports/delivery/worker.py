@@ -205,6 +205,8 @@ class Slice:
         if result.guard is Guard.LOST:
             raise ledger.LeaseLost
         sums = ledger.tally(batch, result, count)
+        if complete and batch.last:  # nothing is left behind the cursor, even if records were deleted meanwhile
+            sums.sendable = max(sums.sendable, self.shard.unconfirmed)
         guard = ledger.settle(
             run=self.run,
             lease=self.lease,

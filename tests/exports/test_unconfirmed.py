@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
+from events.models import Event
 from exports import actions, rejected, tick
 from exports.delivery import lease as leases
 from exports.delivery import ledger, worker
@@ -204,4 +205,16 @@ def test_what_is_captured_after_an_edit_waits_for_the_next_run_and_what_is_uncon
         tick.tick(now=now())
         work_once(export)
     assert ["Title" in event["event_properties"] for event in unique(sandbox)] == [True] * 5 + [False] * 5
+    assert unconfirmed() == 0
+
+
+def test_records_that_are_deleted_meanwhile_stay_unconfirmed_no_longer_than_until_all_is_read(
+    capture, one_time, sandbox
+):
+    capture(10)
+    sandbox.faults(LOST)
+    export = one_time()
+    work_once(export)
+    Event.objects.all().delete()
+    go_on(export)
     assert unconfirmed() == 0
