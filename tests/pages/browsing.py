@@ -53,8 +53,14 @@ def look_at(page: Page, name: str) -> None:
 
 
 def check_fits(page: Page, name: str) -> None:
-    overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    assert overflow <= 0, (name, overflow)
+    """Once it is laid out: after a click or a change of the window's size that may take a moment."""
+    page.wait_for_load_state()
+    for _ in range(50):
+        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        if overflow <= 0:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError((name, overflow))
 
 
 def check_axe(page: Page, name: str, **options: Any) -> None:
