@@ -1,7 +1,7 @@
 """Which events an answer names, by index or by id. Odd shapes are left aside, never guessed at."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +51,7 @@ _NAMED_IDS: tuple[tuple[str, int, float], ...] = (
 )
 _Key = tuple[int, str]
 Pair = tuple[str | None, str | None]
-Ids = Sequence[Pair]  # (user_id, device_id) of each event, as sent
+Ids = Iterable[Pair]  # (user_id, device_id) of each event, as sent; gone through only if the answer names some
 
 
 @dataclass(frozen=True)

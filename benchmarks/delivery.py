@@ -18,7 +18,8 @@ INSERT INTO events_event
     (project_id, name_id, person_id, uid, tx_id, received_at, occurred_at, identity, clevertap_id, lane,
      properties, flags)
 SELECT %(project)s, (%(names)s::bigint[])[CASE WHEN %(bad)s AND n %% 200 = 0 THEN 6 ELSE 1 + n %% 5 END], 1 + n %% 5000,
-       gen_random_uuid(), pg_current_xact_id()::text::bigint, now(), now() - interval '20 hours' * random(),
+       gen_random_uuid(), pg_current_xact_id()::text::bigint, now(),
+       now() - interval '20 hours' * (1 - n::float8 / %(events)s) - interval '10 minutes' * random(),
        CASE WHEN %(bad)s AND n %% 200 = 100 THEN 'abc' ELSE 'user-' || lpad((n %% 5000)::text, 5, '0') END,
        '__device' || lpad((n %% 5000)::text, 5, '0'), n %% 1024,
        jsonb_build_object('Category', 'Books', 'Price', 499 + n %% 100, 'Product', 'Item ' || n %% 1000), 0

@@ -8,7 +8,7 @@ A plain SELECT has no transaction id, so reading never holds up the horizon.
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
 from uuid import uuid5
@@ -66,13 +66,18 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True)
 class Filter:
-    """Which rows of a project match. name_ids None: all names. lane (index, of): those with lane % of == index."""
+    """Which rows of a project match. name_ids None: all names. lane (index, of): those with lane % of == index.
+
+    known: names of event types met so far, by id. Keep no filter for longer than a slice: a restored dump may give
+    other names to the ids.
+    """
 
     project_id: int
     name_ids: tuple[int, ...] | None = None
     lane: tuple[int, int] | None = None
     received_from: datetime | None = None
     log: Log = EVENTS
+    known: dict[int, str] = field(default_factory=dict, compare=False)
 
     @property
     def is_selective(self) -> bool:
@@ -209,7 +214,7 @@ def _page(
         else:
             found = run(f"SELECT {columns} FROM (SELECT * {scanned}) AS e", values)
             exhausted = len(found) < limit
-        rows = _records(run, log, [row for row in found if row[BODY] is not None])
+        rows = _records(run, log, [row for row in found if row[BODY] is not None], where.known)
     end = (axis.key(found[-1]), found[-1][0]) if found else after
     if exhausted and where.is_selective:
         end = axis.end(bounds, end)
@@ -225,16 +230,15 @@ def read_by_ids(project_id: int, ids: Collection[int], log: Log = EVENTS) -> dic
         f"SELECT {columns} FROM {log.table} e WHERE e.project_id = %(project)s AND e.id = ANY(%(ids)s)"
     )
     with _reader() as run:
-        rows = _records(run, log, run(query, {"project": project_id, "ids": list(ids)}))
+        rows = _records(run, log, run(query, {"project": project_id, "ids": list(ids)}), {})
     return {row.id: row for row in rows}
 
 
 def contacts(person_ids: Collection[int]) -> dict[int, tuple[str | None, str | None]]:
     """Email and phone of people as they are now, by person id."""
-    with _reader() as run:
-        query: LiteralString = "SELECT id, email, phone FROM events_person WHERE id = ANY(%(ids)s)"
-        found = run(query, {"ids": list(set(person_ids))})
-    return {person_id: (email, phone) for person_id, email, phone in found}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, email, phone FROM events_person WHERE id = ANY(%s)", [list(set(person_ids))])
+        return {person_id: (email, phone) for person_id, email, phone in cursor.fetchall()}
 
 
 def estimate(
@@ -321,9 +325,9 @@ def _rolled_up_rows(run: Any, values: dict[str, Any]) -> int:
     return int(run(query, values)[0][0])
 
 
-def _records(run: Any, log: Log, found: Sequence[tuple[Any, ...]]) -> Sequence[Row]:
+def _records(run: Any, log: Log, found: Sequence[tuple[Any, ...]], known: dict[int, str]) -> Sequence[Row]:
     if log is EVENTS:
-        return _rows(run, found)
+        return _rows(run, found, known)
     if log.namespace is None:
         return [ProfileRow._make((*row, row[3] // 1000)) for row in found]
     # The CleverTap ID stands for the person: it never changes, and row ids repeat after a restore (DESIGN 4).
@@ -331,8 +335,10 @@ def _records(run: Any, log: Log, found: Sequence[tuple[Any, ...]]) -> Sequence[R
     return [ProfileRow._make((row[0], uid, *row[2:], row[3] // 1000)) for row, uid in zip(found, uids, strict=True)]
 
 
-def _rows(run: Any, found: Sequence[tuple[Any, ...]]) -> list[EventRow]:
-    names = _names(run, {row[2] for row in found})
+def _rows(run: Any, found: Sequence[tuple[Any, ...]], names: dict[int, str]) -> list[EventRow]:
+    if missing := {row[2] for row in found} - names.keys():
+        query: LiteralString = "SELECT id, name FROM events_eventname WHERE id = ANY(%(ids)s)"
+        names.update(run(query, {"ids": list(missing)}))
     new = tuple.__new__  # half the time of EventRow(…), and this is the hottest line of a delivery
     return [
         new(
@@ -343,11 +349,7 @@ def _rows(run: Any, found: Sequence[tuple[Any, ...]]) -> list[EventRow]:
     ]
 
 
-def _names(run: Any, ids: set[int]) -> dict[int, str]:
-    """Read for each page: a cache could outlive a restored dump, and a page has few names."""
-    if not ids:
-        return {}
-    return dict(run("SELECT id, name FROM events_eventname WHERE id = ANY(%(ids)s)", {"ids": list(ids)}))
+SORTING: LiteralString = "SELECT set_config('enable_sort', %s, false), set_config('enable_incremental_sort', %s, false)"
 
 
 @contextmanager
@@ -358,7 +360,7 @@ def _reader() -> Iterator[Any]:
 
     Statistics know nothing of rows that came since the last ANALYZE. The planner then expects a handful, sorts the
     whole rest of the window for every page, and reading a burst takes quadratic time. So sorting large inputs is
-    ruled out for these statements; SET and RESET travel with the query in one round trip.
+    ruled out for these statements; what rules it out travels with the query in one round trip.
     """
     connection.ensure_connection()
     with connection.wrap_database_errors:
@@ -370,11 +372,9 @@ def _reader() -> Iterator[Any]:
         def run(query: LiteralString, values: dict[str, Any]) -> list[tuple[Any, ...]]:
             try:
                 with raw.pipeline():
-                    raw.execute("SET enable_sort = off")
-                    raw.execute("SET enable_incremental_sort = off")
+                    raw.execute(SORTING, ["off", "off"])
                     cursor.execute(query, values, binary=True)
-                    raw.execute("RESET enable_sort")
-                    raw.execute("RESET enable_incremental_sort")
+                    raw.execute(SORTING, ["on", "on"])
             except psycopg.Error:
                 connection.close()  # it may still have the setting
                 raise
@@ -399,4 +399,4 @@ def latest(project_id: int, limit: int, *, person_id: int | None = None) -> list
     recent = limit if person_id is None else RECENT
     values = {"project": project_id, "recent": recent, "person": person_id, "limit": limit}
     with _reader() as run:
-        return _rows(run, run(query, values))
+        return _rows(run, run(query, values), {})

@@ -5,11 +5,12 @@ and which of them are secret, and is registered by being defined.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, overload
 
 Settings = Mapping[str, str]
 Secrets = Mapping[str, str]
@@ -85,6 +86,7 @@ class Contact(NamedTuple):
 
 
 NO_CONTACT = Contact(None, None)
+Contacts = Callable[[Iterable[int]], dict[int, Contact]]  # looks people up by their ids, all at once
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,66 @@ class Skip:
     """The record cannot be sent at all, for example because it has no usable identifier."""
 
     reason: str
+
+
+class Encodings(Sequence[Encoded | Refusal | Skip]):
+    """What an encoder made of records, in their order.
+
+    Sending needs the bodies alone, so an Encoded is put together only for who looks at it: that halves the cost of
+    encoding. bodies: what would be sent, b"" for what is not. odd: by index, the outcomes that are not plain; a plain
+    one has identity and CleverTap ID as its ids, and nothing altered.
+    """
+
+    def __init__(
+        self, records: Sequence[Record], bodies: list[bytes], odd: dict[int, Encoded | Refusal | Skip]
+    ) -> None:
+        self.records = records
+        self.bodies = bodies
+        self.odd = odd
+
+    @classmethod
+    def of(cls, records: Sequence[Record], outcomes: Sequence[Encoded | Refusal | Skip]) -> "Encodings":
+        """From outcomes that are there already."""
+        bodies = [outcome.body if isinstance(outcome, Encoded) else b"" for outcome in outcomes]
+        return cls(records, bodies, dict(enumerate(outcomes)))
+
+    @property
+    def unsendable(self) -> dict[int, Refusal | Skip]:
+        """Those that are refused or skipped already, by index."""
+        return {index: outcome for index, outcome in self.odd.items() if not isinstance(outcome, Encoded)}
+
+    @property
+    def sendable(self) -> int:
+        """How many can be sent."""
+        return len(self.bodies) - len(self.unsendable)
+
+    def pick(self, indexes: list[int]) -> "Encodings":
+        """Some of them, by indexes that rise."""
+        if len(indexes) == len(self):
+            return self
+        places = ((bisect_left(indexes, index), index) for index in self.odd)
+        odd = {place: self.odd[index] for place, index in places if indexes[place : place + 1] == [index]}
+        records, bodies = map(self.records.__getitem__, indexes), map(self.bodies.__getitem__, indexes)
+        return Encodings(list(records), list(bodies), odd)
+
+    def __len__(self) -> int:
+        return len(self.bodies)
+
+    @overload
+    def __getitem__(self, index: int) -> Encoded | Refusal | Skip: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Encodings": ...
+    def __getitem__(self, index: int | slice) -> "Encoded | Refusal | Skip | Encodings":
+        if isinstance(index, slice):
+            return self.pick(list(range(*index.indices(len(self)))))
+        record, outcome = self.records[index], self.odd.get(index)
+        return outcome or Encoded(self.bodies[index], record.identity, record.clevertap_id, 0)
+
+    def __add__(self, other: "Encodings") -> "Encodings":
+        if not self.bodies:
+            return other
+        odd = {len(self) + index: outcome for index, outcome in other.odd.items()}
+        return Encodings([*self.records, *other.records], [*self.bodies, *other.bodies], {**self.odd, **odd})
 
 
 class Outcome(StrEnum):
@@ -197,14 +259,10 @@ class Limits:
 
 
 class Encoder(Protocol):
-    """Turns records into payloads for one run; pure, no I/O."""
+    """Turns records into payloads for one run; pure but for `contacts`."""
 
-    def wanting(self, records: Sequence[Record]) -> list[int]:
-        """Ids of the people whose email and phone `encode` needs for these records."""
-        ...
-
-    def encode(self, records: Sequence[Record], contacts: Mapping[int, Contact]) -> list[Encoded | Refusal | Skip]:
-        """What becomes of each record, in their order. contacts: by person id, for those of `wanting`."""
+    def encode(self, records: Sequence[Record], contacts: Contacts) -> Encodings:
+        """What becomes of each record, in their order."""
         ...
 
 
@@ -213,7 +271,9 @@ class Sender(Protocol):
 
     limits: Limits
 
-    def send(self, batch: Sequence[Encoded]) -> Verdict: ...
+    def send(self, batch: Encodings) -> Verdict:
+        """Deliver these, all of which are Encoded."""
+        ...
 
     def probe(self) -> Verdict:
         """Ask with an empty list: tells a setup fault from one poisonous record. Records nothing."""

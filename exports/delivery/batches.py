@@ -1,22 +1,18 @@
 """Reads a shard's part of the log and cuts it into batches of encoded records."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from operator import attrgetter
 from typing import Any
 
 from events import positions, store
 from exports import runs
-from exports.delivery.ahead import ahead
 from exports.models import Axis, Run, Shard
-from partners.contract import Contact, Encoded, Encoder, Limits, Refusal, Skip
+from partners.contract import Contact, Encoder, Encodings, Limits
 
-PAGE_ROWS = 4_000  # rows scanned by one query
+PAGE_ROWS = 2_000  # rows scanned by one query, for each shard that shares them
+NOTHING = Encodings((), [], {})
 SCAN_ROWS = 40_000  # a batch is handed over after this many, full or not, so that idle filters checkpoint too
-
-Outcome = Encoded | Refusal | Skip
 
 
 @dataclass
@@ -27,27 +23,24 @@ class Batch:
     """
 
     rows: list[store.Row]
-    outcomes: list[Outcome]
+    outcomes: Encodings
     end: tuple[Any, int]
     last: bool = False
 
 
-def sendable(outcomes: Sequence[Outcome]) -> int:
-    """How many of the outcomes can be sent."""
-    return list(map(type, outcomes)).count(Encoded)
+def encode_rows(rows: Sequence[store.Row], encoder: Encoder) -> Encodings:
+    """What the encoder makes of each row; the contacts of their people are fetched together."""
+    return encoder.encode(rows, _contacts)
 
 
-def encode_rows(rows: Sequence[store.Row], encoder: Encoder) -> list[Outcome]:
-    """What the encoder makes of each row; the people's contacts of a page are fetched together."""
-    wanting = encoder.wanting(rows)
-    contacts = store.contacts(wanting) if wanting else {}
-    return encoder.encode(rows, {key: Contact(*value) for key, value in contacts.items()})
+def _contacts(person_ids: Iterable[int]) -> dict[int, Contact]:
+    return {key: Contact(*value) for key, value in store.contacts(list(person_ids)).items()}
 
 
-def fitting(outcomes: Sequence[Outcome], limits: Limits) -> int:
+def fitting(outcomes: Encodings, limits: Limits) -> int:
     """How many of the outcomes fit into one request, by count and by bytes; at least one."""
     count = min(len(outcomes), limits.records)
-    sizes = [len(outcome.body) + 1 if type(outcome) is Encoded else 0 for outcome in outcomes[:count]]
+    sizes = [len(body) + 1 for body in outcomes.bodies[:count]]  # with its comma
     if sum(sizes) <= limits.bytes:
         return count
     return max(1, sum(total <= limits.bytes for total in accumulate(sizes)))
@@ -81,6 +74,7 @@ class BatchReader:
         self.is_cut_short = shard.batch_records < limits.records  # after 413
         self.limits = Limits(min(limits.records, shard.batch_records), limits.bytes)
         self._after = start_of(shard, run)
+        self._page_rows = PAGE_ROWS * shard.of
         lane = (shard.index, shard.of) if shard.of > 1 else None
         self._filter = runs.log_filter(run, lane=lane)
 
@@ -88,38 +82,33 @@ class BatchReader:
         """Read no more than these in a batch, after which the caller stops."""
         self.limits = Limits(min(self.limits.records, records), self.limits.bytes)
 
-    def batches(self) -> Generator[Batch, None, None]:
-        """The database works on the next page while this one is encoded."""
-        with closing(ahead(self._pages(), is_last=attrgetter("exhausted"), name="reader")) as pages:
-            yield from self._cut(pages)
-
     def _pages(self) -> Generator[store.Page, None, None]:
         exhausted = False
         while not exhausted:
-            page = read_page(self._run, self._filter, until=self._until, after=self._after, limit=PAGE_ROWS)
+            page = read_page(self._run, self._filter, until=self._until, after=self._after, limit=self._page_rows)
             exhausted, self._after = page.exhausted, page.end
             yield page
 
-    def _cut(self, pages: Iterable[store.Page]) -> Iterator[Batch]:
+    def batches(self) -> Generator[Batch, None, None]:
         """Encodes no more than a batch at a time, so that encoding and sending take turns evenly."""
         rows: list[store.Row] = []
-        outcomes: list[Outcome] = []
+        outcomes = NOTHING
         scanned = 0
-        for page in pages:
-            scanned += PAGE_ROWS
+        for page in self._pages():
+            scanned += self._page_rows
             for first in range(0, len(page.rows), self.limits.records):
                 if len(rows) == self.limits.records:  # full, and more follows
                     yield Batch(rows, outcomes, self.cursor(rows[-1]))
-                    rows, outcomes, scanned = [], [], 0
+                    rows, outcomes, scanned = [], NOTHING, 0
                 part = page.rows[first : first + self.limits.records]
                 rows = [*rows, *part]
-                outcomes = [*outcomes, *encode_rows(part, self.encoder)]
+                outcomes += encode_rows(part, self.encoder)
                 while (count := fitting(outcomes, self.limits)) < len(rows):
                     yield Batch(rows[:count], outcomes[:count], self.cursor(rows[count - 1]))
                     rows, outcomes, scanned = rows[count:], outcomes[count:], 0
             if page.exhausted or len(rows) == self.limits.records or scanned >= SCAN_ROWS:
                 yield Batch(rows, outcomes, page.end, last=page.exhausted)
-                rows, outcomes, scanned = [], [], 0
+                rows, outcomes, scanned = [], NOTHING, 0
 
     def cursor(self, row: store.Row) -> tuple[Any, int]:
         """The place of a row on the run's axis."""

@@ -14,7 +14,7 @@ from django.db.models import Min
 from events import store
 from exports import runs
 from exports.delivery import ledger
-from exports.delivery.batches import Batch, BatchReader, encode_rows, fitting, sendable
+from exports.delivery.batches import Batch, BatchReader, encode_rows, fitting
 from exports.delivery.exchange import Exchange, Hold, Result
 from exports.delivery.lease import Lease
 from exports.models import Held, Run
@@ -73,7 +73,7 @@ def drain(*, run: Run, lease: Lease, reader: BatchReader, exchange: Exchange, li
     outcomes = encode_rows(found, reader.encoder)
     count = fitting(outcomes, limits)
     batch = Batch(found[:count], outcomes[:count], end=(None, 0))
-    ledger.mark_in_flight(lease, sendable(batch.outcomes), again=True)
+    ledger.mark_in_flight(lease, batch.outcomes.sendable, again=True)
     result = exchange.run(batch.outcomes)
     still = {found[index].id: other for index, other in result.others.items() if isinstance(other, Hold)}
     result.others = {index: other for index, other in result.others.items() if not isinstance(other, Hold)}

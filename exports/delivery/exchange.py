@@ -10,9 +10,8 @@ from typing import cast
 
 import structlog
 
-from exports.delivery.batches import Outcome
 from exports.delivery.lease import Guard
-from partners.contract import Encoded, Refusal, Sender, Skip, Verdict
+from partners.contract import Encoded, Encodings, Refusal, Sender, Skip, Verdict
 from partners.contract import Outcome as Answer
 
 log = structlog.get_logger("exports.delivery")
@@ -61,17 +60,18 @@ def ids_of(encoded: Encoded) -> list[str]:
 class _Turn:
     """One batch while it is sent: what can be sent, the parts that remain, in order, and what is known so far."""
 
-    def __init__(self, outcomes: Sequence[Outcome]) -> None:
+    def __init__(self, outcomes: Encodings) -> None:
         # Refusals and skips by the encoder are settled already; the parts name only what was made to be sent.
-        others = {index: outcome for index, outcome in enumerate(outcomes) if type(outcome) is not Encoded}
-        self.result = Result(others=cast("dict[int, Other]", others))
-        self.records = cast("Sequence[Encoded]", outcomes)
+        others: dict[int, Other] = {**outcomes.unsendable}
+        self.result = Result(others=others)
+        self.outcomes = outcomes
         self.parts = deque([[index for index in range(len(outcomes)) if index not in others]])
         self.suspects: list[int] = []  # refused one by one since the last request that got through
         self.was_too_large = False
 
-    def chosen(self, part: Sequence[int]) -> list[Encoded]:
-        return [self.records[index] for index in part]
+    def record(self, index: int) -> Encoded:
+        """One that can be sent."""
+        return cast(Encoded, self.outcomes[index])
 
     def accept(self, part: Sequence[int]) -> None:
         self.result.accepted += part
@@ -99,7 +99,7 @@ class Exchange:
         *,
         waiting: dict[str, float],
         refused_in_row: int = 0,
-        control: Callable[[], Encoded | None] = lambda: None,
+        control: Callable[[], Encodings | None] = lambda: None,
     ) -> None:
         self._sender = sender
         self._guard = guard
@@ -109,20 +109,20 @@ class Exchange:
         self.requests = 0
         self.size: int | None = None  # the working size, once an answer told that requests must be smaller
         self._told: tuple[Guard, float] | None = None
-        self._accepted: Encoded | None = None
+        self._accepted: Encodings | None = None  # a single record
 
     def tell(self, guard: Guard) -> None:
         """What settling has just heard. A request that follows at once needs no question of its own."""
         self._told = guard, monotonic()
 
-    def run(self, outcomes: Sequence[Outcome]) -> Result:
+    def run(self, outcomes: Encodings) -> Result:
         """Send all that can be sent of these, in order."""
         turn = _Turn(outcomes)
         result = turn.result
         probed = False
         while turn.parts and result.pause is None and result.guard is Guard.GO:
             part = self._next_part(turn)
-            verdict = self._ask(turn, partial(self._send, turn.chosen(part))) if part else None
+            verdict = self._ask(turn, partial(self._send, turn.outcomes.pick(part))) if part else None
             if verdict is not None and not probed and _asks_for_probe(verdict, part):
                 probed, probe = True, self._ask(turn, self._probe)
                 verdict = verdict if probe is not None and probe.outcome is Answer.ACCEPTED else probe
@@ -143,7 +143,7 @@ class Exchange:
             return part
         free = []
         for index in part:
-            seconds = [self.waiting[key] for key in ids_of(turn.records[index]) if key in self.waiting]
+            seconds = [self.waiting[key] for key in ids_of(turn.record(index)) if key in self.waiting]
             if seconds:
                 turn.result.others[index] = Hold(max(seconds), "An earlier record of the same id is waiting.")
             else:
@@ -159,7 +159,7 @@ class Exchange:
         told, self._told = self._told, None
         return told[0] if told and monotonic() - told[1] < AT_ONCE_SECONDS else self._guard()
 
-    def _send(self, records: Sequence[Encoded]) -> Verdict:
+    def _send(self, records: Encodings) -> Verdict:
         verdict = self._sender.send(records)
         self.requests += 1
         counts = {"events": len(records), "status": verdict.status, "ms": verdict.elapsed_ms}
@@ -179,7 +179,7 @@ class Exchange:
     def _follow(self, turn: _Turn, part: list[int], verdict: Verdict) -> None:
         if verdict.outcome is Answer.ACCEPTED:
             turn.accept(part)
-            self.refused_in_row, self._accepted = 0, turn.records[part[-1]]
+            self.refused_in_row, self._accepted = 0, turn.outcomes.pick(part[-1:])
         elif verdict.outcome is Answer.PARTIAL:
             self._set_aside(turn, part, verdict)
         elif verdict.outcome in NAMELESS:
@@ -195,7 +195,7 @@ class Exchange:
             others[part[position]] = refusal
         for position, seconds in verdict.held.items():
             others[part[position]] = Hold(seconds, verdict.why_held.get(seconds, verdict.message))
-            self.waiting.update(dict.fromkeys(ids_of(turn.records[part[position]]), seconds))
+            self.waiting.update(dict.fromkeys(ids_of(turn.record(part[position])), seconds))
         rest = [index for index in part if index not in others]
         if len(rest) == len(part):  # an answer that names nobody must not be repeated for ever
             self._halve(turn, part, verdict)
@@ -226,7 +226,7 @@ class Exchange:
         last: Verdict | None = verdict
         index: int | None = None
         for index, record in self._controls(turn):
-            last = self._ask(turn, partial(self._send, [record]))
+            last = self._ask(turn, partial(self._send, record))
             if last is not None and last.outcome in (Answer.ACCEPTED, Answer.PARTIAL):
                 self._no_wall(turn, index if last.outcome is Answer.ACCEPTED else None, record)
                 return
@@ -238,23 +238,23 @@ class Exchange:
             turn.result.pause = _wall(last) if last.outcome in NAMELESS else last
             turn.result.unconfirmed = int(last.unknown and index is not None)
 
-    def _controls(self, turn: _Turn) -> Iterator[tuple[int | None, Encoded]]:
+    def _controls(self, turn: _Turn) -> Iterator[tuple[int | None, Encodings]]:
         """What was accepted before: its insert_id makes a repeat harmless. Else the first records of other people."""
         accepted = self._accepted or self._control()
         if accepted is not None:
             yield None, accepted
             return
-        seen = {key for index in turn.suspects for key in ids_of(turn.records[index])} | self.waiting.keys()
+        seen = {key for index in turn.suspects for key in ids_of(turn.record(index))} | self.waiting.keys()
         free = []
         for index in chain.from_iterable(turn.parts):
-            ids = ids_of(turn.records[index])
+            ids = ids_of(turn.record(index))
             if seen.isdisjoint(ids):
                 free.append(index)
             seen.update(ids)
         for index in free[:: len(free) // WALL + 1]:
-            yield index, turn.records[index]
+            yield index, turn.outcomes.pick([index])
 
-    def _no_wall(self, turn: _Turn, index: int | None, record: Encoded) -> None:
+    def _no_wall(self, turn: _Turn, index: int | None, record: Encodings) -> None:
         turn.suspects, self.refused_in_row = [], 0
         if index is not None:
             turn.take_out(index)

@@ -11,7 +11,7 @@ from django.db.models import F, Min
 from django.db.models.functions import Greatest
 
 from exports import schedule
-from exports.delivery.batches import Batch, Outcome, sendable
+from exports.delivery.batches import Batch
 from exports.delivery.exchange import Hold, Other, Result, ids_of
 from exports.delivery.lease import MAY_SEND, Guard, Lease
 from exports.models import Axis, Frequency, Held, Rejected, Run, Shard, Skipped
@@ -40,7 +40,7 @@ class Tally:
     def read(self) -> int:
         return self.delivered + len(self.rejected) + len(self.held) + len(self.skipped)
 
-    def add(self, record_id: int, outcome: Outcome, other: Other) -> None:
+    def add(self, record_id: int, outcome: Encoded | Refusal | Skip, other: Other) -> None:
         match other:
             case Refusal():
                 self.rejected.append((record_id, _with_payload(other, outcome)))
@@ -50,7 +50,7 @@ class Tally:
                 self.skipped.append((record_id, other))
 
 
-def _with_payload(refusal: Refusal, outcome: Outcome) -> Refusal:
+def _with_payload(refusal: Refusal, outcome: Encoded | Refusal | Skip) -> Refusal:
     """A partner's refusal gets the record as it was sent; one of our own has it already."""
     return replace(refusal, payload=outcome.body.decode()) if isinstance(outcome, Encoded) else refusal
 
@@ -65,9 +65,10 @@ def settled_prefix(batch: Batch, result: Result) -> int:
 
 def tally(batch: Batch, result: Result, count: int) -> Tally:
     """Sums over the first `count` records."""
-    accepted = [batch.outcomes[index] for index in result.accepted if index < count]
-    unaltered = [encoded.altered for encoded in cast("list[Encoded]", accepted)].count(0)
-    sums = Tally(len(accepted), len(accepted) - unaltered, sendable=sendable(batch.outcomes[:count]))
+    accepted = [index for index in result.accepted if index < count]
+    changed = {index for index, one in batch.outcomes.odd.items() if isinstance(one, Encoded) and one.altered}
+    altered = len(changed.intersection(accepted)) if changed else 0
+    sums = Tally(len(accepted), altered, sendable=batch.outcomes[:count].sendable)
     for index, other in result.others.items():
         if index < count:
             sums.add(batch.rows[index].id, batch.outcomes[index], other)
@@ -94,6 +95,17 @@ UPDATE exports_shard AS s
        control_at = CASE WHEN %(control_id)s::bigint IS NULL THEN s.control_at ELSE now() END, hours = {HOURS}
  WHERE s.id = %(shard)s AND s.fence = %(fence)s
 RETURNING s.lease_until > now(), s.open AND ({MAY_SEND})
+"""  # noqa: S608 made of constants
+
+REJECT = """
+INSERT INTO exports_rejected (run_id, shard_id, record_id, reason, field, message, cure, payload, attempts, created_at)
+SELECT %(run)s, %(shard)s, n.*, 1, %(now)s
+  FROM unnest(%(records)s::bigint[], %(reasons)s::text[], %(fields)s::text[], %(messages)s::text[], %(cures)s::text[],
+              %(payloads)s::text[]) AS n
+"""
+# Nothing is inserted when the shard has another fence.
+SETTLE_AND_REJECT = f"""
+WITH settled AS ({SETTLE}), kept AS ({REJECT} WHERE EXISTS (SELECT FROM settled)) SELECT * FROM settled
 """  # noqa: S608 made of constants
 
 
@@ -125,17 +137,18 @@ def settle(
     values["control_id"] = control_id
     if cursor is not None:
         values |= {"cursor_time" if run.axis == Axis.TIME else "cursor_tx_id": cursor[0], "cursor_id": cursor[1]}
-    if sums.read == sums.delivered:  # one statement is a transaction of its own
-        return _settle(lease, values)
+    if not (sums.held or sums.skipped):  # one statement is a transaction of its own, and one round trip
+        return _settle(run, lease, sums, values, now=now)
     with transaction.atomic():
-        guard = _settle(lease, values)
+        guard = _settle(run, lease, sums, values, now=now)
         _insert_rows(run, lease, sums, now=now)
     return guard
 
 
-def _settle(lease: Lease, values: dict[str, Any]) -> Guard:
+def _settle(run: Run, lease: Lease, sums: Tally, values: dict[str, Any], *, now: datetime) -> Guard:
+    statement = SETTLE_AND_REJECT if sums.rejected else SETTLE
     with connection.cursor() as cursor:
-        cursor.execute(SETTLE, {**values, "shard": lease.shard_id, "fence": lease.fence})
+        cursor.execute(statement, {**values, **_rejected(run, lease, sums, now=now), "fence": lease.fence})
         row = cursor.fetchone()
     if row is None:
         raise LeaseLost(f"shard {lease.shard_id} fence {lease.fence}")
@@ -155,6 +168,9 @@ def settle_drained(
     if hour := _hour(run, sums, now=now):
         with connection.cursor() as cursor:
             cursor.execute(COUNT_HOUR, {**_counts(sums), "hour": hour, "shard": lease.shard_id})
+    if sums.rejected:
+        with connection.cursor() as cursor:
+            cursor.execute(REJECT, _rejected(run, lease, sums, now=now))
     _insert_rows(run, lease, sums, now=now)
     mine = Held.objects.filter(shard_id=lease.shard_id)
     mine.filter(record_id__in=gone).delete()
@@ -263,18 +279,19 @@ def _update(lease: Lease, changes: dict[str, Any]) -> None:
         raise LeaseLost(f"shard {lease.shard_id} fence {lease.fence}")
 
 
-# A few of a hundred may be rejected or held: COPY costs a tenth of the ORM's INSERT.
-COPY_REJECTED = """
-COPY exports_rejected (run_id, shard_id, record_id, reason, field, message, cure, payload, attempts, created_at)
-FROM STDIN
-"""
+def _rejected(run: Run, lease: Lease, sums: Tally, *, now: datetime) -> dict[str, Any]:
+    """The values of REJECT."""
+    rows = [(key, r.reason, r.field[:120], r.message, r.cure, r.payload) for key, r in sums.rejected]
+    columns = ("records", "reasons", "fields", "messages", "cures", "payloads")
+    values = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)) if rows else {}
+    return {**values, "run": run.pk, "shard": lease.shard_id, "now": now}
+
+
+# Many of a batch may be held: COPY costs a tenth of the ORM's INSERT.
 COPY_HELD = "COPY exports_held (export_id, shard_id, record_id, ids, not_before, message) FROM STDIN"
 
 
 def _insert_rows(run: Run, lease: Lease, sums: Tally, *, now: datetime) -> None:
-    if sums.rejected:
-        told = ((key, r.reason, r.field[:120], r.message, r.cure, r.payload) for key, r in sums.rejected)
-        copy_rows(COPY_REJECTED, ((run.pk, lease.shard_id, *row, 1, now) for row in told))
     if sums.held:
         waits = ((key, ids, now + timedelta(seconds=hold.seconds), hold.message) for key, ids, hold in sums.held)
         copy_rows(COPY_HELD, ((run.export_id, lease.shard_id, *row) for row in waits))

@@ -5,7 +5,7 @@ from datetime import datetime
 from events import store
 from exports import runs
 from exports.delivery import ledger
-from exports.delivery.batches import Batch, encode_rows, fitting, sendable
+from exports.delivery.batches import Batch, encode_rows, fitting
 from exports.delivery.exchange import Exchange, Result
 from exports.delivery.lease import Lease
 from exports.models import Rejected, Run
@@ -37,7 +37,7 @@ def resend(*, run: Run, lease: Lease, exchange: Exchange, limits: Limits, now: d
     outcomes = encode_rows(found, encoder_of(run, now=now))
     count = fitting(outcomes, limits) if outcomes else 0
     batch = Batch(found[:count], outcomes[:count], end=(None, 0))
-    ledger.mark_in_flight(lease, sendable(batch.outcomes), again=True)
+    ledger.mark_in_flight(lease, batch.outcomes.sendable, again=True)
     result = exchange.run(batch.outcomes)
     for index, other in result.others.items():
         if isinstance(other, Skip):

@@ -19,7 +19,7 @@ from events import positions, store
 from exports import lifecycle, runs, tick
 from exports.delivery import drain, ledger, resend
 from exports.delivery.ahead import ahead
-from exports.delivery.batches import Batch, BatchReader, encode_rows, sendable
+from exports.delivery.batches import Batch, BatchReader, encode_rows
 from exports.delivery.exchange import Exchange, Result, ids_of
 from exports.delivery.lease import Guard, Heartbeat, Lease, claim
 from exports.models import Export, Run, Shard, Status
@@ -27,7 +27,7 @@ from exports_portal.common import bells
 from exports_portal.common.database import AWAY, reason
 from exports_portal.common.encrypted import SecretUnreadable
 from partners import actions as partner_actions
-from partners.contract import Encoded, Outcome, Sender, Verdict
+from partners.contract import Encoded, Encodings, Outcome, Sender, Verdict
 from partners.models import Integration
 
 log = structlog.get_logger("exports.delivery")
@@ -81,7 +81,7 @@ def tune_interpreter() -> None:
     """
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
-    sys.setswitchinterval(0.002)
+    sys.setswitchinterval(0.0005)
 
 
 class Slice:
@@ -156,14 +156,14 @@ class Slice:
             self._notice_bad_key(sender)
         return wait
 
-    def _last_accepted(self, reader: BatchReader) -> Encoded | None:
+    def _last_accepted(self, reader: BatchReader) -> Encodings | None:
         """The last record that an earlier slice delivered, while a repeat of it is known to the partner."""
         delivered_at, record_id = self.shard.control_at, self.shard.control_id
         if delivered_at is None or record_id is None or _now() - delivered_at > REPEATS_KNOWN:
             return None
         rows = store.read_by_ids(self.export.project_id, [record_id], runs.log_of(self.run))
         outcomes = encode_rows(list(rows.values()), reader.encoder)
-        return next((outcome for outcome in outcomes if isinstance(outcome, Encoded)), None)
+        return outcomes if outcomes.sendable else None
 
     def _drain(self, sender: Sender, reader: BatchReader) -> Result:
         exchange = Exchange(sender, self.lease.guard, waiting={})
@@ -176,7 +176,7 @@ class Slice:
     def _read(self, reader: BatchReader, exchange: Exchange) -> float | None:
         with closing(ahead(reader.batches(), is_last=attrgetter("last"), name="encoder")) as batches:
             batch = next(batches)
-            if records := sendable(batch.outcomes):
+            if records := batch.outcomes.sendable:
                 ledger.mark_in_flight(self.lease, records)
             for upcoming in chain(batches, [None]):
                 if batch.rows and self._holds_any:
@@ -214,7 +214,7 @@ class Slice:
             cursor=batch.end if complete else reader.cursor(batch.rows[count - 1]) if count else None,
             last=complete and batch.last and not self.run.is_endless,
             unconfirmed=result.unconfirmed,
-            in_flight=sendable(upcoming.outcomes) if go_on and upcoming else 0,
+            in_flight=upcoming.outcomes.sendable if go_on and upcoming else 0,
             batch_records=self._working_size(reader, exchange, batch),
             refused_in_row=exchange.refused_in_row,
             control_id=batch.rows[result.accepted[-1]].id if result.accepted else None,

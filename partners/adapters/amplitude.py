@@ -3,7 +3,7 @@
 The only module that knows both the portal and `amplitude_client`. Mapping: docs/amplitude.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -16,8 +16,10 @@ from partners.contract import (
     Adapter,
     Choice,
     Contact,
+    Contacts,
     Encoded,
     EncodeOptions,
+    Encodings,
     Field,
     Limits,
     Outcome,
@@ -133,29 +135,30 @@ class AmplitudeEncoder:
         self._names: dict[str, bytes] = {}
         self._users: dict[str | None, bytes] = {}
         self._devices: dict[str, bytes] = {}
+        self._people = _People(self._order)
 
-    def wanting(self, records: Sequence[Record]) -> list[int]:
-        if self._order[0] != "identity":
-            return [record.person_id for record in records]
-        users = self._users
-        return [r.person_id for r in records if r.identity not in users and not _is_usable(r.identity)]
-
-    def encode(self, records: Sequence[Record], contacts: Mapping[int, Contact]) -> list[Encoded | Refusal | Skip]:
+    def encode(self, records: Sequence[Record], contacts: Contacts) -> Encodings:
         names, users, devices = self._names, self._users, self._devices
-        template, constant, new = self.TEMPLATE, self._constant, tuple.__new__
+        template, constant = self.TEMPLATE, self._constant
         earliest_ms, latest_ms = client.EARLIEST_MS, self._latest_ms
-        outcomes: list[Encoded | Refusal | Skip] = []
+        bodies: list[bytes] = []
+        careful: list[int] = []
         for record in records:
             name, time_ms = names.get(record.name), record.time_ms
-            identity, clevertap_id = record.identity, record.clevertap_id
-            user, device = users.get(identity), devices.get(clevertap_id)
+            user, device = users.get(record.identity), devices.get(record.clevertap_id)
             if name and user and device and record.plain and earliest_ms <= time_ms <= latest_ms:
                 event_id, properties = record.id % MAX_EVENT_ID, record.properties
-                pieces = (name, time_ms, user, device, record.uid, event_id, constant, properties)
-                outcomes.append(new(Encoded, (template % pieces, identity, clevertap_id, 0)))  # half of Encoded(…)
+                bodies.append(template % (name, time_ms, user, device, record.uid, event_id, constant, properties))
             else:
-                outcomes.append(self._encode(record, contacts.get(record.person_id, NO_CONTACT)))
-        return outcomes
+                careful.append(len(bodies))
+                bodies.append(b"")
+        rest = [records[index] for index in careful]
+        outcomes = map(self._encode, rest, self._people.contacts(rest, contacts))
+        odd = dict(zip(careful, outcomes, strict=True))
+        for index, outcome in odd.items():
+            if isinstance(outcome, Encoded):
+                bodies[index] = outcome.body
+        return Encodings(records, bodies, odd)
 
     def _encode(self, record: Record, contact: Contact) -> Encoded | Refusal | Skip:
         """Any record, with every check."""
@@ -228,13 +231,11 @@ class AmplitudeProfileEncoder:
         self._excluded = options.excluded_properties
         self._hyphenate = options.hyphenate_names
         self._now_ms = int(options.now.timestamp() * 1000)
+        self._people = _People(self._order)
 
-    def wanting(self, records: Sequence[Record]) -> list[int]:
-        by_contact = self._order[0] != "identity"
-        return [record.person_id for record in records if by_contact or not _is_usable(record.identity)]
-
-    def encode(self, records: Sequence[Record], contacts: Mapping[int, Contact]) -> list[Encoded | Refusal | Skip]:
-        return [self._encode(record, contacts.get(record.person_id, NO_CONTACT)) for record in records]
+    def encode(self, records: Sequence[Record], contacts: Contacts) -> Encodings:
+        outcomes = map(self._encode, records, self._people.contacts(records, contacts))
+        return Encodings.of(records, list(outcomes))
 
     def _encode(self, record: Record, contact: Contact) -> Encoded | Refusal | Skip:
         user_id, problem = _user_id(self._order, record, contact)
@@ -270,6 +271,25 @@ class AmplitudeProfileEncoder:
 def _order(options: EncodeOptions) -> tuple[str, ...]:
     """Kinds of identifiers, the one to be tried first at the front."""
     return tuple(dict.fromkeys((options.settings["user_id_mapping"], *options.identifier_priority)))
+
+
+class _People:
+    """The contacts of people, looked up where a record itself does not tell its user_id, and kept for its like."""
+
+    KEPT = 20_000
+
+    def __init__(self, order: Sequence[str]) -> None:
+        self._by_record = order[0] == "identity"
+        self._found: dict[int, Contact] = {}
+
+    def contacts(self, records: Sequence[Record], look_up: Contacts) -> Iterable[Contact]:
+        """The contact of each record's person."""
+        if len(self._found) >= self.KEPT:
+            self._found.clear()
+        wanting = {r.person_id for r in records if not (self._by_record and _is_usable(r.identity))}
+        if new := wanting - self._found.keys():
+            self._found.update(dict.fromkeys(new, NO_CONTACT) | look_up(new))
+        return (self._found.get(record.person_id, NO_CONTACT) for record in records)
 
 
 def _is_usable(identity: str | None) -> bool:
@@ -345,17 +365,26 @@ class AmplitudeSender:
         limits = self._client.limits
         self.limits = Limits(limits.events, limits.body_bytes - limits.frame_bytes)
 
-    def send(self, batch: Sequence[Encoded]) -> Verdict:
-        answer = self._client.send([encoded.body for encoded in batch])
-        accepted = answer.status == 200
-        ids = [] if accepted else [(encoded.user_id, encoded.device_id) for encoded in batch]
-        return _verdict(client.decide(answer, batch_size=len(batch), ids=ids, api_key=self._api_key), answer.elapsed_ms)
+    def send(self, batch: Encodings) -> Verdict:
+        answer = self._client.send(batch.bodies)
+        decision = client.decide(answer, batch_size=len(batch), ids=_Ids(batch), api_key=self._api_key)
+        return _verdict(decision, answer.elapsed_ms)
 
     def probe(self) -> Verdict:
-        return self.send(())
+        return self.send(Encodings((), [], {}))
 
     def close(self) -> None:
         self._client.close()
+
+
+class _Ids:
+    """The ids of a batch as they were sent; few answers ask for them."""
+
+    def __init__(self, batch: Encodings) -> None:
+        self._batch = batch
+
+    def __iter__(self) -> Iterator[tuple[str | None, str | None]]:
+        return ((one.user_id, one.device_id) for one in self._batch if isinstance(one, Encoded))
 
 
 def _verdict(decision: Decision, elapsed_ms: int) -> Verdict:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from exports.delivery import ledger
-from exports.delivery.batches import BatchReader, sendable
+from exports.delivery.batches import BatchReader
 from exports.delivery.exchange import Result
 from exports.delivery.lease import Lease, claim
 from exports.models import Shard
@@ -20,7 +20,7 @@ def request_out(shard: Shard) -> tuple[Lease, Any]:
     (batch,) = BatchReader(
         run, shard, adapter.encoder(encode_options(run.settings, now=now())), sender.limits
     ).batches()
-    ledger.mark_in_flight(lease, sendable(batch.outcomes))
+    ledger.mark_in_flight(lease, batch.outcomes.sendable)
     sender.send(batch.outcomes)
     return lease, batch
 

@@ -1,7 +1,7 @@
 """When the partner is slow, records wait in the log and not in memory: few of them are read ahead."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from operator import attrgetter
 from typing import Any
@@ -12,12 +12,12 @@ from exports import runs
 from exports.delivery.ahead import ahead
 from exports.delivery.batches import PAGE_ROWS, BatchReader
 from exports.models import Shard
-from partners.contract import Contact, Encoder, Limits
+from partners.contract import Contacts, Encoder, Limits
 from tests.exports.conftest import flow, now
 
 ROWS = 20_000
 RECORDS = 1_000
-READ_AHEAD = 3 * PAGE_ROWS  # the page whose batches are sent, the next one encoded, and one read behind it
+READ_AHEAD = 2 * PAGE_ROWS  # the page whose batches are sent, and the next one
 
 
 class CountingEncoder:
@@ -25,10 +25,9 @@ class CountingEncoder:
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self.wanting = encoder.wanting
         self.count = 0
 
-    def encode(self, records: Sequence[Any], contacts: Mapping[int, Contact]) -> Any:
+    def encode(self, records: Sequence[Any], contacts: Contacts) -> Any:
         self.count += len(records)
         return self._encoder.encode(records, contacts)
 

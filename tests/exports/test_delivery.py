@@ -14,7 +14,7 @@ from exports.delivery.exchange import Exchange
 from exports.models import Export, Rejected, Run, Shard, Skipped, Status
 from exports.spec import ExportSpec
 from partners.actions import edit_integration
-from partners.contract import Encoded
+from partners.contract import Encoded, Encodings
 from partners.models import Integration
 from tests.exports.conftest import ANN, KEY, deliver, now, skip_waits, today, unique, work_once
 
@@ -280,7 +280,7 @@ def test_after_a_stop_not_even_a_probe_is_sent(integration, sandbox):
     sandbox.faults({"kind": "forbidden"})
     answers = iter([leases.Guard.GO, leases.Guard.HALT])
     body = Encoded(b'{"event_type":"a","user_id":"person-0001","insert_id":"1","time":1}', "person-0001", None, 0)
-    result = Exchange(sender, lambda: next(answers), waiting={}).run([body])
+    result = Exchange(sender, lambda: next(answers), waiting={}).run(Encodings.of([], [body]))
     sender.close()
     assert result.guard is leases.Guard.HALT
     assert len(sandbox.requests()) == 1

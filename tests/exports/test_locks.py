@@ -13,6 +13,7 @@ from exports.delivery.batches import Batch
 from exports.delivery.exchange import Hold, Result
 from exports.delivery.resend import GONE
 from exports.models import Export, Rejected, Run, Shard, Status
+from partners.contract import Encodings
 from tests.exports.conftest import ANN, deliver, now
 
 
@@ -83,7 +84,7 @@ def test_what_is_queued_while_others_are_settled_is_sent_too(capture, one_time, 
 
     def settle() -> None:
         try:
-            batch = Batch([row], [GONE], end=(None, 0))
+            batch = Batch([row], Encodings.of([row], [GONE]), end=(None, 0))
             ledger.settle_resent(lease=lease, batch=batch, result=Result(accepted=[0]), lost=[], gone=GONE, now=now())
         finally:
             connection.close()

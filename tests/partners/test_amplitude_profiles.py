@@ -1,6 +1,7 @@
 """How a profile update, or a person, becomes a $identify event of Amplitude."""
 
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,7 +39,7 @@ def row(sets: dict[str, Any] | None = None, removed: tuple[str, ...] = (), **cha
 def encode(record: ProfileRow, contact: Contact | None = None, mapping: dict[str, str] | None = None, **options: Any):
     settings = {**MAPPING, **(mapping or {})}
     encoder = AmplitudeAdapter().profile_encoder(EncodeOptions(settings=settings, now=NOW, **options))
-    return encoder.encode([record], {1: contact} if contact else {})[0]
+    return encoder.encode([record], lambda _ids: {1: contact} if contact else {})[0]
 
 
 def event(*arguments: Any, **options: Any) -> dict[str, Any]:
@@ -109,8 +110,15 @@ def test_the_user_id_follows_mapping_then_priority_and_must_be_usable(identity, 
 @pytest.mark.parametrize("identity", [None, "bob"])
 def test_contacts_are_wanted_where_the_identity_is_of_no_use(identity):
     encoder = AmplitudeAdapter().profile_encoder(EncodeOptions(settings=MAPPING, now=NOW))
-    assert encoder.wanting([row(identity=identity)])
-    assert not encoder.wanting([row()])
+    wanted: list[set[int]] = []
+
+    def look_up(ids: Iterable[int]) -> dict[int, Contact]:
+        wanted.append(set(ids))
+        return {}
+
+    encoder.encode([row(person_id=1, identity=identity), row(person_id=2)], look_up)
+    encoder.encode([row(person_id=1, identity=identity)], look_up)  # is known by now
+    assert wanted == [{1}]
 
 
 def test_a_profile_without_any_identifier_is_skipped():
