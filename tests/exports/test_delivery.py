@@ -10,11 +10,12 @@ from events.ingest import ingest
 from exports import actions, lifecycle
 from exports.delivery import lease as leases
 from exports.delivery import ledger, worker
-from exports.delivery.exchange import Exchange
-from exports.models import Export, Rejected, Run, Shard, Skipped, Status
+from exports.delivery.exchange import Exchange, Hold
+from exports.delivery.resend import GONE
+from exports.models import Export, Held, Rejected, Run, Shard, Skipped, Status
 from exports.spec import ExportSpec
 from partners.actions import edit_integration
-from partners.contract import Encoded, Encodings
+from partners.contract import Encoded, Encodings, Skip
 from partners.models import Integration
 from tests.exports.conftest import ANN, KEY, deliver, now, skip_waits, today, unique, work_once
 
@@ -161,7 +162,17 @@ def test_records_without_a_usable_identifier_are_skipped_and_counted(project, sa
     assert Skipped.objects.count() == 6
 
 
-def test_a_worker_that_lost_its_lease_writes_nothing(capture, one_time, sandbox):
+@pytest.mark.parametrize(
+    "others",
+    [
+        {},
+        {"rejected": [(1, GONE)]},
+        {"held": [(1, ["u:person-0001"], Hold(1.0, "wait"))]},
+        {"skipped": [(1, Skip("no"))]},
+    ],
+    ids=["delivered", "rejected", "held", "skipped"],
+)
+def test_a_worker_that_lost_its_lease_writes_nothing(others, capture, one_time, sandbox):
     capture(3)
     export = one_time()
     run = Run.objects.get()
@@ -176,7 +187,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(capture, one_time, sandbox)
         ledger.settle(
             run=run,
             lease=old,
-            sums=ledger.Tally(delivered=3),
+            sums=ledger.Tally(delivered=3, **others),
             cursor=(now(), 3),
             last=True,
             unconfirmed=0,
@@ -188,6 +199,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(capture, one_time, sandbox)
         )
     shard.refresh_from_db()
     assert (shard.read, shard.cursor_id, shard.takeovers) == (0, 0, 1)
+    assert (Rejected.objects.count(), Held.objects.count(), Skipped.objects.count()) == (0, 0, 0)
     assert export.status == Status.PENDING
 
 
