@@ -21,7 +21,6 @@ from events.logs import EVENTS, Log, ProfileRow, moment
 from events.models import Flag
 
 PARSED = Flag.WELL_KNOWN | Flag.PARSE
-EXACT_ROWS = 100_000  # an estimate counts that far
 NOTHING_ID = 0  # row ids begin at 1: a cursor (key, 0) stands before every row of that key
 
 
@@ -201,7 +200,7 @@ def _page(
     log = where.log
     columns = log.columns.format(body=f"CASE WHEN true{conditions}{more} THEN {log.body} END")
     scanned = axis.of(log).scanned
-    with _reader() as run:
+    with reader() as run:
         if where.is_selective:
             found = run(
                 f"SELECT {columns}, e.place = %(limit)s FROM"
@@ -229,7 +228,7 @@ def read_by_ids(project_id: int, ids: Collection[int], log: Log = EVENTS) -> dic
     query: LiteralString = (
         f"SELECT {columns} FROM {log.table} e WHERE e.project_id = %(project)s AND e.id = ANY(%(ids)s)"
     )
-    with _reader() as run:
+    with reader() as run:
         rows = _records(run, log, run(query, {"project": project_id, "ids": list(ids)}), {})
     return {row.id: row for row in rows}
 
@@ -239,90 +238,6 @@ def contacts(person_ids: Collection[int]) -> dict[int, tuple[str | None, str | N
     with connection.cursor() as cursor:
         cursor.execute("SELECT id, email, phone FROM events_person WHERE id = ANY(%s)", [list(set(person_ids))])
         return {person_id: (email, phone) for person_id, email, phone in cursor.fetchall()}
-
-
-def estimate(
-    *,
-    filter: Filter,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    from_tx: int | None = None,
-    until_tx: int | None = None,
-    exact_rows: int = EXACT_ROWS,
-) -> int:
-    """How many rows match: by time with start and end, by position with from_tx and until_tx; people without bounds.
-
-    Exact when the window holds at most exact_rows rows of the project, else reckoned from those first rows.
-    """
-    if filter.name_ids == ():
-        return 0
-    kind = TIME if start is not None else PERSON if filter.log.namespace is not None else POSITION
-    axis = kind.of(filter.log)
-    conditions, values = filter.conditions()
-    values |= {"after": start or from_tx or 0, "after_id": NOTHING_ID, "end": end, "until_tx": until_tx}
-    values["limit"] = exact_rows + 1
-    with _reader() as run:
-        count_query: LiteralString = f"SELECT count(*), count(*) FILTER (WHERE true{conditions}), min(id), max(id)"
-        scanned, matching, first_id, last_id = run(f"{count_query} FROM (SELECT * {axis.scanned}) AS e", values)[0]
-        if scanned <= exact_rows:
-            return int(matching)
-        if kind is TIME and filter.log is EVENTS:  # their ids do not follow the time at which they happened
-            whole = _rolled_up_rows(run, values)
-        else:
-            whole = _ids_until(run, filter.log, axis, values, first_id) * scanned // (last_id - first_id + 1)
-    return int(max(scanned, whole) * matching // scanned)
-
-
-def count_by_position(*, filter: Filter, after: tuple[int, int], cursor: tuple[int, int]) -> int:
-    """How many rows match with after < (tx_id, id) <= cursor."""
-    between: LiteralString = "(tx_id, id) > (%(after)s, %(after_id)s) AND (tx_id, id) <= (%(to)s, %(to_id)s)"
-    return _count(filter, between, {"after": after[0], "after_id": after[1], "to": cursor[0], "to_id": cursor[1]})
-
-
-def count_by_time(*, filter: Filter, start: datetime, until_tx: int, cursor: tuple[datetime, int]) -> int:
-    """How many events match with start <= occurred_at, (occurred_at, id) <= cursor and tx_id < until_tx."""
-    between: LiteralString = (
-        "occurred_at >= %(start)s AND (occurred_at, id) <= (%(to)s, %(to_id)s) AND tx_id < %(until_tx)s"
-    )
-    return _count(filter, between, {"start": start, "until_tx": until_tx, "to": cursor[0], "to_id": cursor[1]})
-
-
-def count_people(*, filter: Filter, until_tx: int, cursor: tuple[int, int]) -> int:
-    """How many people match that were made below until_tx, up to the cursor."""
-    between: LiteralString = "id <= %(to_id)s AND tx_id < %(until_tx)s"
-    return _count(filter, between, {"until_tx": until_tx, "to_id": cursor[1]})
-
-
-def _count(where: Filter, between: LiteralString, bounds: dict[str, Any]) -> int:
-    if where.name_ids == ():
-        return 0
-    conditions, values = where.conditions()
-    query: LiteralString = (
-        f"SELECT count(*) FROM {where.log.table} e WHERE project_id = %(project)s AND {between}{conditions}"
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(query, {**values, **bounds})
-        return int(cursor.fetchone()[0])
-
-
-def _ids_until(run: Any, log: Log, axis: _Axis, values: dict[str, Any], first_id: int) -> int:
-    """Row ids of any project from first_id to the end of the window: ids are given out nearly in the axis' order."""
-    query: LiteralString = f"SELECT id FROM {log.table} WHERE {axis.last} LIMIT 1"
-    return int(run(query, values)[0][0]) - first_id + 1
-
-
-def _rolled_up_rows(run: Any, values: dict[str, Any]) -> int:
-    """Events on the local days that the window touches; a little behind the log."""
-    query: LiteralString = """
-        SELECT coalesce(sum(d.count), 0)::bigint
-          FROM events_dailycount d
-          JOIN events_eventname n ON n.id = d.name_id
-          JOIN projects_project p ON p.id = n.project_id
-         WHERE p.id = %(project)s
-           AND d.day >= (%(after)s::timestamptz AT TIME ZONE p.timezone)::date
-           AND d.day <= ((%(end)s::timestamptz - interval '1 microsecond') AT TIME ZONE p.timezone)::date
-    """
-    return int(run(query, values)[0][0])
 
 
 def _records(run: Any, log: Log, found: Sequence[tuple[Any, ...]], known: dict[int, str]) -> Sequence[Row]:
@@ -353,7 +268,7 @@ SORTING: LiteralString = "SELECT set_config('enable_sort', %s, false), set_confi
 
 
 @contextmanager
-def _reader() -> Iterator[Any]:
+def reader() -> Iterator[Any]:
     """run(query, values) → rows, on this thread's connection, planned to walk an index in order.
 
     Values of the type text are bytes of UTF-8, those of varchar are str.
@@ -398,5 +313,5 @@ def latest(project_id: int, limit: int, *, person_id: int | None = None) -> list
     """
     recent = limit if person_id is None else RECENT
     values = {"project": project_id, "recent": recent, "person": person_id, "limit": limit}
-    with _reader() as run:
+    with reader() as run:
         return _rows(run, run(query, values), {})

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from events import store
+from events import counts, store
 from exports import runs
 from exports.models import Axis, Export, Frequency, Held, Rejected, Run, Shard, Skipped, Status
 from exports.models.export import is_accounted_for, settled
@@ -56,18 +56,18 @@ def _counted(run: Run, shard: Shard) -> int:
     where = runs.log_filter(run, lane=lane)
     if run.axis == Axis.PERSON:
         assert run.until_tx_id is not None
-        return store.count_people(filter=where, until_tx=run.until_tx_id, cursor=(0, shard.cursor_id))
+        return counts.count_people(filter=where, until_tx=run.until_tx_id, cursor=(0, shard.cursor_id))
     if run.axis == Axis.TIME:
         if shard.cursor_time is None:
             return shard.taken_over
         assert run.until_tx_id is not None
         cursor = (shard.cursor_time, shard.cursor_id)
-        return shard.taken_over + store.count_by_time(
+        return shard.taken_over + counts.count_by_time(
             filter=where, start=run.window_start, until_tx=run.until_tx_id, cursor=cursor
         )
     start = max((run.from_tx_id, store.NOTHING_ID), (shard.start_tx_id, shard.start_id))
     cursor_at = (shard.cursor_tx_id, shard.cursor_id)
-    return shard.taken_over + store.count_by_position(filter=where, after=start, cursor=cursor_at)
+    return shard.taken_over + counts.count_by_position(filter=where, after=start, cursor=cursor_at)
 
 
 def _of_shard(shard: Shard, counted: int) -> Iterator[str]:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, Max, OuterRef
 
-from events import catalogue, logs, positions, store
+from events import catalogue, counts, logs, positions, store
 from exports import schedule
 from exports.models import Axis, EventChoice, Export, Frequency, Run, Shard
 from exports.models.export import ExportQuerySet
@@ -268,9 +268,9 @@ def estimate(run: Run, where: store.Filter) -> int:
     if run.is_endless:
         return 0
     if run.axis == Axis.PERSON:
-        return store.estimate(filter=where)
+        return counts.estimate(filter=where)
     if run.axis == Axis.TIME:
-        return store.estimate(filter=where, start=run.window_start, end=run.window_end)
+        return counts.estimate(filter=where, start=run.window_start, end=run.window_end)
     if run.from_tx_id == 0:
-        return store.estimate(filter=where, start=run.window_start, end=run.created_at)
-    return store.estimate(filter=where, from_tx=run.from_tx_id, until_tx=run.until_tx_id)
+        return counts.estimate(filter=where, start=run.window_start, end=run.created_at)
+    return counts.estimate(filter=where, from_tx=run.from_tx_id, until_tx=run.until_tx_id)

@@ -3,7 +3,7 @@
 The only module that knows both the portal and `amplitude_client`. Mapping: docs/amplitude.md.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -12,7 +12,6 @@ from django.conf import settings as portal_settings
 import amplitude_client as client
 from amplitude_client import Decision, Problem, Residency
 from partners.contract import (
-    NO_CONTACT,
     Adapter,
     Choice,
     Contact,
@@ -33,6 +32,7 @@ from partners.contract import (
     TestReport,
     Verdict,
 )
+from partners.identifiers import Identifiers
 
 MAX_EVENT_ID = 2**31
 NO_IDENTIFIER = "no_identifier"
@@ -124,18 +124,17 @@ class AmplitudeEncoder:
     KEPT = 20_000  # pieces of a kind
 
     def __init__(self, options: EncodeOptions) -> None:
-        self._order = _order(options)
+        self._identifiers = Identifiers(options, client.check_id)
         self._with_device = options.settings["device_id_mapping"] == "clevertap_id"
         self._excluded = options.excluded_properties
         self._hyphenate = options.hyphenate_names
         # History must not overwrite today's user properties (Amplitude, data backfill guide).
         self._constant = b'"$skip_user_properties_sync":true,' if options.one_time else b""
         self._latest_ms = int(options.now.timestamp() * 1000) + client.FUTURE_MS
-        self._may_be_plain = self._with_device and self._order[0] == "identity" and not options.rewrites
+        self._may_be_plain = self._with_device and self._identifiers.order[0] == "identity" and not options.rewrites
         self._names: dict[str, bytes] = {}
         self._users: dict[str | None, bytes] = {}
         self._devices: dict[str, bytes] = {}
-        self._people = _People(self._order)
 
     def encode(self, records: Sequence[Record], contacts: Contacts) -> Encodings:
         names, users, devices = self._names, self._users, self._devices
@@ -153,7 +152,7 @@ class AmplitudeEncoder:
                 careful.append(len(bodies))
                 bodies.append(b"")
         rest = [records[index] for index in careful]
-        outcomes = map(self._encode, rest, self._people.contacts(rest, contacts))
+        outcomes = map(self._encode, rest, self._identifiers.contacts(rest, contacts))
         odd = dict(zip(careful, outcomes, strict=True))
         for index, outcome in odd.items():
             if isinstance(outcome, Encoded):
@@ -162,7 +161,7 @@ class AmplitudeEncoder:
 
     def _encode(self, record: Record, contact: Contact) -> Encoded | Refusal | Skip:
         """Any record, with every check."""
-        user_id, problem = _user_id(self._order, record, contact)
+        user_id, problem = self._identifiers.user_id(record, contact)
         device_id = record.clevertap_id if self._with_device else None
         if user_id is None and device_id is None and problem is None:
             return Skip(NO_IDENTIFIER)
@@ -226,19 +225,18 @@ class AmplitudeProfileEncoder:
     UNSET = "-"  # what the official SDKs send as the value of a removed property
 
     def __init__(self, options: EncodeOptions) -> None:
-        self._order = _order(options)
+        self._identifiers = Identifiers(options, client.check_id)
         self._with_device = options.settings["device_id_mapping"] == "clevertap_id"
         self._excluded = options.excluded_properties
         self._hyphenate = options.hyphenate_names
         self._now_ms = int(options.now.timestamp() * 1000)
-        self._people = _People(self._order)
 
     def encode(self, records: Sequence[Record], contacts: Contacts) -> Encodings:
-        outcomes = map(self._encode, records, self._people.contacts(records, contacts))
+        outcomes = map(self._encode, records, self._identifiers.contacts(records, contacts))
         return Encodings.of(records, list(outcomes))
 
     def _encode(self, record: Record, contact: Contact) -> Encoded | Refusal | Skip:
-        user_id, problem = _user_id(self._order, record, contact)
+        user_id, problem = self._identifiers.user_id(record, contact)
         device_id = record.clevertap_id if self._with_device else None
         if user_id is None and device_id is None and problem is None:
             return Skip(NO_IDENTIFIER)
@@ -266,47 +264,6 @@ class AmplitudeProfileEncoder:
 
     def _name(self, key: str) -> str:
         return client.hyphenate(key) if self._hyphenate else key
-
-
-def _order(options: EncodeOptions) -> tuple[str, ...]:
-    """Kinds of identifiers, the one to be tried first at the front."""
-    return tuple(dict.fromkeys((options.settings["user_id_mapping"], *options.identifier_priority)))
-
-
-class _People:
-    """The contacts of people, looked up where a record itself does not tell its user_id, and kept for its like."""
-
-    KEPT = 20_000
-
-    def __init__(self, order: Sequence[str]) -> None:
-        self._by_record = order[0] == "identity"
-        self._found: dict[int, Contact] = {}
-
-    def contacts(self, records: Sequence[Record], look_up: Contacts) -> Iterable[Contact]:
-        """The contact of each record's person."""
-        if len(self._found) >= self.KEPT:
-            self._found.clear()
-        wanting = {r.person_id for r in records if not (self._by_record and _is_usable(r.identity))}
-        if new := wanting - self._found.keys():
-            self._found.update(dict.fromkeys(new, NO_CONTACT) | look_up(new))
-        return (self._found.get(record.person_id, NO_CONTACT) for record in records)
-
-
-def _is_usable(identity: str | None) -> bool:
-    return identity is not None and client.check_id(identity) is None
-
-
-def _user_id(order: Sequence[str], record: Record, contact: Contact) -> tuple[str | None, Problem | None]:
-    """The first usable identifier; else what is wrong with the first that is there at all."""
-    first_problem = None
-    for kind in order:
-        value = record.identity if kind == "identity" else getattr(contact, kind)
-        if value:
-            problem = client.check_id(value)
-            if problem is None:
-                return value, None
-            first_problem = first_problem or problem
-    return None, first_problem
 
 
 def top_level_keys(name: str, properties: Mapping[str, Any]) -> dict[str, Any]:

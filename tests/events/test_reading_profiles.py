@@ -7,7 +7,7 @@ import orjson
 import pytest
 from django.db import connection
 
-from events import positions, store
+from events import counts, positions, store
 from events.logs import CHANGES, ProfileRow, people
 from events.models import Person, ProfileChange
 from projects.models import Project
@@ -105,8 +105,8 @@ def test_who_was_stored_at_or_after_the_ceiling_is_passed_over(project: Project)
     assert (row.identity, orjson.loads(row.properties)) == ("asha", {"City": "Pune"})
     assert len(all_people(project)) == 2
     where = store.Filter(project.pk, log=people(RUN))
-    assert store.count_people(filter=where, until_tx=ceiling, cursor=(0, 2**62)) == 1
-    assert store.count_people(filter=where, until_tx=ceiling, cursor=(0, row.id - 1)) == 0
+    assert counts.count_people(filter=where, until_tx=ceiling, cursor=(0, 2**62)) == 1
+    assert counts.count_people(filter=where, until_tx=ceiling, cursor=(0, row.id - 1)) == 0
 
 
 def test_people_of_before_positions_were_kept_are_below_every_ceiling(project: Project) -> None:
@@ -123,7 +123,7 @@ def test_estimates_of_profiles_and_people(project: Project) -> None:
     day = {"start": NOW - timedelta(days=90), "end": NOW + timedelta(days=90)}
     with connection.cursor() as cursor:
         cursor.execute("UPDATE events_profilechange SET received_at = %s", [NOW])
-    assert store.estimate(filter=everybody) == store.estimate(filter=log, **day) == 120
-    assert store.estimate(filter=log, from_tx=0, until_tx=positions.horizon()) == 120
+    assert counts.estimate(filter=everybody) == counts.estimate(filter=log, **day) == 120
+    assert counts.estimate(filter=log, from_tx=0, until_tx=positions.horizon()) == 120
     for where, window in ((everybody, {}), (log, day), (log, {"from_tx": 0, "until_tx": positions.horizon()})):
-        assert 100 <= store.estimate(filter=where, exact_rows=10, **window) <= 200  # type: ignore[arg-type]
+        assert 100 <= counts.estimate(filter=where, exact_rows=10, **window) <= 200  # type: ignore[arg-type]

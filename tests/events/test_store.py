@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from django.db import connection
 
-from events import positions, store
+from events import counts, positions, store
 from events.logs import CHANGES, EVENTS, Log, people
 from events.models import DailyCount, Event, EventName, Flag
 from tests.events.rows import START, committed, name_in, write_profiles, writer
@@ -146,7 +146,7 @@ def test_a_selection_without_known_names_reads_nothing(name: EventName) -> None:
     committed(name)
     where = store.Filter(name.project_id, name_ids=())
     assert ids(pages_by_position(where, limit=10)) == []
-    assert store.estimate(filter=where, from_tx=0, until_tx=positions.horizon()) == 0
+    assert counts.estimate(filter=where, from_tx=0, until_tx=positions.horizon()) == 0
 
 
 def test_lanes_part_the_log_without_overlap(name: EventName) -> None:
@@ -231,8 +231,8 @@ def test_small_estimates_are_exact(name: EventName) -> None:
     other = name_in(name.project, "Other")
     write(other, 3)
     where = store.Filter(name.project_id, name_ids=(other.pk,))
-    assert store.estimate(filter=where, from_tx=0, until_tx=positions.horizon()) == 3
-    assert store.estimate(filter=where, start=START, end=START + timedelta(seconds=2)) == 2
+    assert counts.estimate(filter=where, from_tx=0, until_tx=positions.horizon()) == 3
+    assert counts.estimate(filter=where, start=START, end=START + timedelta(seconds=2)) == 2
 
 
 def test_large_estimates_are_reckoned(name: EventName) -> None:
@@ -241,7 +241,7 @@ def test_large_estimates_are_reckoned(name: EventName) -> None:
     write(other, 60)
     write(name, 60)
     where = store.Filter(name.project_id)
-    assert 100 <= store.estimate(filter=where, from_tx=0, until_tx=positions.horizon(), exact_rows=10) <= 200
+    assert 100 <= counts.estimate(filter=where, from_tx=0, until_tx=positions.horizon(), exact_rows=10) <= 200
     DailyCount.objects.create(name=name, day=START.date(), count=120)
-    assert store.estimate(filter=where, start=START, end=FUTURE, exact_rows=10) == 120
-    assert store.estimate(filter=where, start=START, end=START + timedelta(hours=1), exact_rows=10) == 120
+    assert counts.estimate(filter=where, start=START, end=FUTURE, exact_rows=10) == 120
+    assert counts.estimate(filter=where, start=START, end=START + timedelta(hours=1), exact_rows=10) == 120
