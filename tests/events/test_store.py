@@ -219,7 +219,7 @@ def test_a_page_walks_its_index_even_when_statistics_are_missing(
     with connection.cursor() as cursor:
         if analysed:
             cursor.execute("ANALYZE events_event, events_profilechange, events_person")
-    with store._reader() as run:
+    with store.reader() as run:
         plan = "\n".join(line.decode() for (line,) in run(f"EXPLAIN SELECT * {axis.of(log).scanned}", values))
     assert f"Index Scan using {index}" in plan
     assert "Sort" not in plan
