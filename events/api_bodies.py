@@ -9,34 +9,31 @@ from django.http import HttpRequest
 from django.http.request import UnreadablePostError
 
 from events import json_text
+from events.api_calls import CallFailed
 
 MAX_RECORDS = 1_000
 GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
-class BadBody(Exception):
-    """The whole call is refused. `status` is the HTTP status."""
-
-    def __init__(self, status: int, error: str) -> None:
-        super().__init__(error)
-        self.status = status
-        self.error = error
-
-
 def read_records(request: HttpRequest) -> list[Any]:
-    """The records under "d". Raises BadBody."""
-    try:
-        body = json_text.parse(_plain_body(request))
-    except ValueError as error:
-        raise BadBody(400, f"The body is {error}. Nothing was stored.") from None
+    """The records under "d", up to MAX_RECORDS. Raises CallFailed."""
+    body = read_json(request)
     records = body.get("d") if isinstance(body, dict) else None
     if not isinstance(records, list):
-        raise BadBody(400, 'The body must be an object whose "d" is a list of records: {"d": [...]}.')
+        raise CallFailed(400, 'The body must be an object whose "d" is a list of records: {"d": [...]}.')
     if len(records) > MAX_RECORDS:
-        raise BadBody(
+        raise CallFailed(
             400, f'"d" has {len(records)} records; {MAX_RECORDS} is the most. Nothing was stored: send several calls.'
         )
     return records
+
+
+def read_json(request: HttpRequest) -> Any:
+    """The body as it was sent. Raises CallFailed."""
+    try:
+        return json_text.parse(_plain_body(request))
+    except ValueError as error:
+        raise CallFailed(400, f"The body is {error}. Nothing was stored.") from None
 
 
 def _plain_body(request: HttpRequest) -> bytes:
@@ -46,16 +43,16 @@ def _plain_body(request: HttpRequest) -> bytes:
     if encoding in ("", "identity"):
         return body
     if encoding != "gzip":
-        raise BadBody(415, f"The Content-Encoding “{encoding}” is not read here. Send gzip or plain JSON.")
+        raise CallFailed(415, f"The Content-Encoding “{encoding}” is not read here. Send gzip or plain JSON.")
     unpacker = zlib.decompressobj(GZIP_WINDOW)
     try:
         plain = unpacker.decompress(body, limit)
     except zlib.error:
-        raise BadBody(400, "The body is said to be gzip, but it is not.") from None
+        raise CallFailed(400, "The body is said to be gzip, but it is not.") from None
     if unpacker.unconsumed_tail:
         raise _too_large(limit)
     if not unpacker.eof:
-        raise BadBody(400, "The gzip body is cut off. Nothing was stored.")
+        raise CallFailed(400, "The gzip body is cut off. Nothing was stored.")
     return plain
 
 
@@ -67,7 +64,7 @@ def _sent_body(request: HttpRequest, limit: int) -> bytes:
     except RequestDataTooBig:
         raise _too_large(limit) from None
     except (UnreadablePostError, OSError):
-        raise BadBody(400, "The connection ended before the whole body was here. Nothing was stored.") from None
+        raise CallFailed(400, "The connection ended before the whole body was here. Nothing was stored.") from None
 
 
 def _chunked_body(request: HttpRequest, limit: int) -> bytes:
@@ -78,7 +75,7 @@ def _chunked_body(request: HttpRequest, limit: int) -> bytes:
     return body
 
 
-def _too_large(limit: int) -> BadBody:
-    return BadBody(
+def _too_large(limit: int) -> CallFailed:
+    return CallFailed(
         413, f"The body is larger than {limit // 2**20} MB. Nothing was stored: send fewer records per call."
     )

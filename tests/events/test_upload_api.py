@@ -3,15 +3,20 @@
 import gzip
 import io
 import json
+import os
+import time
+from contextlib import ExitStack
 from typing import Any
 
 import orjson
 import pytest
+import redis
 import requests
 from django.test import Client
 from django.utils import timezone
 
 from events.models import Event, LogBase, Person
+from exports_portal.common.slots import LIFE_SECONDS, slot
 from projects.actions import create_project
 from projects.models import Project
 from tests.events.capture import event, profile, properties, stored
@@ -126,6 +131,36 @@ def test_wrong_credentials_are_401_and_store_nothing(project: Project, headers: 
         assert answer.json() == {"status": "fail", "error": error, "code": 401}
     assert Client().post(URL).status_code == 401
     assert not Event.objects.exists()
+
+
+def test_a_project_has_15_uploads_at_once_then_429(project: Project, headers: dict[str, str]) -> None:
+    with ExitStack() as others:
+        for _ in range(15):
+            others.enter_context(slot(f"upload:{project.account_id}", 15))
+        answer = send(headers, {"d": [event()]})
+        assert answer.status_code == 429
+        assert answer.json() == {"status": "fail", "error": "Too many concurrent requests", "code": 429}
+        other = create_project(name="Other", timezone="UTC", by=TESTS, now=timezone.now())
+        theirs = {"X-CleverTap-Account-Id": other.project.account_id, "X-CleverTap-Passcode": other.passcode}
+        assert send(theirs, {"d": [event()]}).status_code == 200
+    assert not stored(project)
+    assert [send(headers, {"d": [event()]}).status_code for _ in range(20)] == [200] * 20
+
+
+def test_the_slot_of_a_process_that_died_is_free_again(project: Project, headers: dict[str, str]) -> None:
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as connection:
+        long_ago = int(time.time()) - 2 * LIFE_SECONDS
+        dead = {f"dead-{number}": long_ago for number in range(15)}
+        connection.zadd(f"portal:slots:upload:{project.account_id}", dead)
+    assert send(headers, {"d": [event()]}).status_code == 200
+
+
+def test_browsers_may_call_from_any_page(headers: dict[str, str]) -> None:
+    asked = Client().options(URL, headers={"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"})
+    assert (asked.status_code, asked.headers["Access-Control-Allow-Methods"]) == (204, "POST, OPTIONS")
+    assert "X-CleverTap-Passcode" in asked.headers["Access-Control-Allow-Headers"]
+    for answer in (asked, send(headers, {"d": []}), send({}, {"d": []})):
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
 
 def test_a_get_is_refused_without_a_redirect_to_the_login() -> None:
