@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from events.properties import clean_properties
+from events.operators import DELETE, Operation, distinct, is_operation, read_operation
+from events.properties import PROPERTIES, clean_properties
 from events.refusals import (
     AGE,
     EDUCATION,
@@ -31,7 +32,18 @@ CONTACT_CHARACTERS = 512
 TOKEN_CHARACTERS = 4_096
 TOKEN_TYPES = ("apns", "gcm", "fcm", "wns", "mpns", "chrome")
 PUSH_TOKEN = "push_token"  # noqa: S105 the name of a property, as CleverTap's answers have it
-STANDARD_NAMES = {"name": "Name", "email": "Email", "phone": "Phone"}  # kept in columns of the person
+COLUMNS = {"name": "Name", "email": "Email", "phone": "Phone"}  # kept in columns of the person
+OPT_INS = {f"msg-{channel}": f"MSG-{channel}" for channel in ("email", "push", "sms", "whatsapp")}
+# However they are typed, fields of CleverTap's own have one name, so that partners get one property (CleverTap, 4.4).
+STANDARD_NAMES = {
+    **COLUMNS,
+    **OPT_INS,
+    **{name.lower(): name for name in ("Gender", "DOB", "Age", "Photo", "Employed", "Education", "Married")},
+}
+IDENTITY = "identity"
+# These may not be multi-value (CleverTap, 4.3).
+SINGLE = frozenset({*COLUMNS, "education", "married", "dob", "gender", "age", "birthday", "fbid", "gpid", IDENTITY})
+_YES_NO = {"true": True, "1": True, "false": False, "0": False}
 _PHONE = re.compile(r"\+?[0-9]{5,15}")
 _PHONE_FILLERS = re.compile(r"[\s().\-]")
 
@@ -40,6 +52,7 @@ _PHONE_FILLERS = re.compile(r"[\s().\-]")
 class Update:
     """columns: name, email and phone that change. properties: keys set. removed: keys taken away, columns included.
 
+    operations: what follows from present values. identity: what the profile says its person's identity is.
     In `changed` and `removed` the columns bear their standard names, however they were typed: one key for partners.
     `logged` False keeps it out of the profile log: a push token is nothing that a partner should get.
     """
@@ -48,28 +61,62 @@ class Update:
     properties: dict[str, Any] = field(default_factory=dict)
     changed: dict[str, Any] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
+    identity: Any = None
     logged: bool = True
 
 
 def read_update(data: Any, *, limit: int) -> Update:
-    """`profileData` as an Update; null removes a key. Raises Refusal."""
+    """`profileData` as an Update; null removes a key, as $delete does. Raises Refusal."""
     if not isinstance(data, Mapping):
         raise profile_refusal(STRUCTURE, "profileData must be an object of property names and values.")
-    cleaned, _ = clean_properties(data, limit=limit)
+    cleaned, _ = clean_properties(data, limit=limit, most=PROPERTIES + len(STANDARD_NAMES))
+    identity = None
     update = Update()
     for typed, value in cleaned.items():
         lower = typed.lower()
-        key = STANDARD_NAMES.get(lower, typed)
-        if value is None:
-            update.removed.append(key)
+        if lower == IDENTITY:
+            identity = value
         else:
-            check = CHECKS.get(lower)
-            update.changed[key] = value = check(value) if check else value
-        if lower in STANDARD_NAMES:
-            update.columns[lower] = value
-        elif value is not None:
-            update.properties[key] = value
-    return update
+            _read_property(update, lower, STANDARD_NAMES.get(lower, typed), value)
+    return update if identity is None else replace(update, identity=identity)
+
+
+def _read_property(update: Update, lower: str, key: str, value: Any) -> None:
+    if is_operation(value):
+        operation = read_operation(key, value)
+        if operation.operator != DELETE:
+            if lower in SINGLE:
+                raise profile_refusal(STRUCTURE, f"{key} has one value: {operation.operator} is for other properties.")
+            update.operations.append(operation)
+            return
+        value = None
+    if value is None:
+        update.removed.append(key)
+    else:
+        update.changed[key] = value = _checked(lower, key, value)
+    if lower in COLUMNS:
+        update.columns[lower] = value
+    elif value is not None:
+        update.properties[key] = value
+
+
+def _checked(lower: str, key: str, value: Any) -> Any:
+    check = CHECKS.get(lower)
+    if check is not None:
+        return check(value)
+    if lower in OPT_INS:
+        return _opt_in(key, value)
+    if isinstance(value, list | dict) and lower in SINGLE:
+        raise profile_refusal(STRUCTURE, f"{key} must have one value.")
+    return distinct(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else value
+
+
+def _opt_in(key: str, value: Any) -> bool:
+    found = _YES_NO.get(str(value).lower()) if isinstance(value, bool | str | int) else None
+    if found is None:
+        raise profile_refusal(STRUCTURE, f"{key} must be true or false.")
+    return found
 
 
 def _email(value: Any) -> str:

@@ -36,12 +36,10 @@ def value_limit() -> int:
     return min(settings.PORTAL_VALUE_CHARACTERS, VALUE_CHARACTERS)
 
 
-def clean_properties(given: Mapping[str, Any], *, limit: int) -> tuple[dict[str, Any], int]:
+def clean_properties(given: Mapping[str, Any], *, limit: int, most: int = PROPERTIES) -> tuple[dict[str, Any], int]:
     """Properties as they may be stored, and their Flag bits. Raises Refusal for too many, too long or too deep ones."""
-    if len(given) > PROPERTIES:
-        raise Refusal(
-            TOO_MANY_PROPERTIES, f"The record has {len(given)} properties; {PROPERTIES} is the most. Send fewer."
-        )
+    if len(given) > most:
+        raise Refusal(TOO_MANY_PROPERTIES, f"The record has {len(given)} properties; {most} is the most. Send fewer.")
     flags = 0
     cleaned: dict[str, Any] = {}
     for key, value in given.items():

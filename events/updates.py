@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import psycopg
@@ -12,11 +12,14 @@ import uuid_utils
 from django.db import connection
 
 from events.models import Person
+from events.operators import Operation
 from events.people import Owner, lane_of
+from events.profiles import PUSH_TOKEN, STANDARD_NAMES
 from events.properties import PROPERTIES
 from events.records import ProfileRecord
 from events.refusals import TOO_MANY_PROPERTIES, Refusal, profile_refusal
 
+NOT_CUSTOM = {PUSH_TOKEN, *STANDARD_NAMES.values()}
 UPDATE_PEOPLE = """
 UPDATE events_person p
    SET name = u.name, email = u.email, phone = u.phone, properties = u.properties, changed_at = u.changed_at
@@ -39,6 +42,15 @@ class _State:
     changed_at: datetime
 
 
+class _Change(NamedTuple):
+    """A row of the profile log."""
+
+    record: ProfileRecord
+    owner: Owner
+    changed: dict[str, Any]
+    removed: list[str]
+
+
 def apply(
     *,
     project_id: int,
@@ -54,11 +66,11 @@ def apply(
     refused, applied = [], []
     for record, owner in updates:
         try:
-            _merge(states[owner.person.id], record, received(record))
+            changed, removed = _merge(states[owner.person.id], record, received(record))
         except Refusal as refusal:
             refused.append((record.place, refusal))
         else:
-            applied.append((record, owner))
+            applied.append(_Change(record, owner, changed, removed))
     _save(states)
     _append(project_id, applied, tx_id, received)
     return refused
@@ -74,17 +86,38 @@ def _load(person_ids: set[int]) -> dict[int, _State]:
     }
 
 
-def _merge(state: _State, record: ProfileRecord, at: datetime) -> None:
+def _merge(state: _State, record: ProfileRecord, at: datetime) -> tuple[dict[str, Any], list[str]]:
+    """Change the state; the keys that are set with their new values, and those taken away. Raises Refusal."""
     update = record.update
     merged = {key: value for key, value in state.properties.items() if key not in update.removed} | update.properties
-    if len(merged) > max(PROPERTIES, len(state.properties)):
+    changed, removed = update.changed, update.removed
+    if update.operations:
+        changed, removed = dict(changed), list(removed)
+        _operate(update.operations, merged, changed, removed)
+    if (size := _custom_keys(merged)) > max(PROPERTIES, _custom_keys(state.properties)):
         raise profile_refusal(
-            TOO_MANY_PROPERTIES, f"The profile would have {len(merged)} properties; {PROPERTIES} is the most."
+            TOO_MANY_PROPERTIES, f"The profile would have {size} properties of its own; {PROPERTIES} is the most."
         )
     state.properties = merged
     state.columns |= update.columns
     if update.logged:
         state.changed_at = at
+    return changed, removed
+
+
+def _operate(operations: list[Operation], merged: dict[str, Any], changed: dict[str, Any], removed: list[str]) -> None:
+    """The log has what follows from operators, as partners know nothing of the values before."""
+    for operation in operations:
+        key, before = operation.key, merged.pop(operation.key, None)
+        after = operation.result(before)
+        if after is not None:
+            merged[key] = changed[key] = after
+        elif before is not None:
+            removed.append(key)
+
+
+def _custom_keys(properties: dict[str, Any]) -> int:
+    return len(properties) if len(properties) <= PROPERTIES else len(properties.keys() - NOT_CUSTOM)
 
 
 def _save(states: dict[int, _State]) -> None:
@@ -99,14 +132,14 @@ def _save(states: dict[int, _State]) -> None:
 
 def _append(
     project_id: int,
-    applied: Sequence[tuple[ProfileRecord, Owner]],
+    applied: Sequence[_Change],
     tx_id: int,
     received: Callable[[ProfileRecord], datetime],
 ) -> None:
     raw = connection.connection
     assert raw is not None
     with psycopg.Cursor(raw) as cursor, connection.wrap_database_errors, cursor.copy(COPY_CHANGES) as copy:
-        for record, owner in applied:
+        for record, owner, changed, removed in applied:
             if record.update.logged:
                 copy.write_row(
                     (
@@ -118,7 +151,7 @@ def _append(
                         owner.identity,
                         record.device or owner.person.clevertap_id,
                         lane_of(owner.person.id),
-                        orjson.dumps(record.update.changed).decode(),
-                        record.update.removed,
+                        orjson.dumps(changed).decode(),
+                        removed,
                     )
                 )

@@ -104,3 +104,14 @@ def test_live_becomes_recurring_without_a_gap_and_a_stopped_one_goes_on(
     Export.objects.filter(pk=goes_on.pk).update(next_run_at=now())
     flow(goes_on)
     assert len(unique(sandbox)) == len(sandbox.events()) == 5
+
+
+def test_operators_arrive_as_the_values_that_they_made(capture_profiles, profile_export, sandbox):
+    capture_profiles({"asha-1": {"Tags": ["a", "b"], "Points": 5, "Old": ["x"]}})
+    operators = {"Tags": {"$add": ["c"]}, "Points": {"$incr": 2}, "Old": {"$remove": ["x"]}, "Plan": {"$delete": 1}}
+    capture_profiles({"asha-1": operators})
+    assert deliver(profile_export("recurring")).delivered == 2
+    assert by_user(sandbox)["asha-1"]["user_properties"] == {
+        "$set": {"Tags": ["a", "b", "c"], "Points": 7},
+        "$unset": {"Old": "-", "Plan": "-"},
+    }
