@@ -130,11 +130,11 @@ class IdentifierAdmin(BigTableAdmin):
 
 @admin.register(EventName)
 class EventNameAdmin(ReadOnlyAdmin):
-    list_display = ("name", "kind", "count", "first_seen_at", "last_seen_at", "project")
+    list_display = ("name", "kind", "count", "first_seen_at", "last_seen_at", "discarded_at", "project")
     list_filter = ("kind", "project")
     search_fields = ("name",)
     list_select_related = ("project",)
-    fields = ("project", "name", "kind", "count", "first_seen_at", "last_seen_at", "daily_counts")
+    fields = ("project", "name", "kind", "count", "first_seen_at", "last_seen_at", "discarded_at", "daily_counts")
     readonly_fields = fields
 
     @admin.display(description="daily counts")

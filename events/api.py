@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from django.conf import settings
 from django.http import HttpRequest
 
+from events import catalogue
 from events.api_bodies import read_records
 from events.api_calls import UPLOADS_AT_ONCE, clevertap_call
-from events.ingest import Result, check, ingest
+from events.ingest import ingest
 from events.refusals import RefusedRecord
 from projects.models import Project
 
@@ -17,13 +19,13 @@ from projects.models import Project
 @clevertap_call("POST", slots=("upload", UPLOADS_AT_ONCE))
 def upload(request: HttpRequest, project: Project) -> dict[str, Any]:
     """POST /1/upload: events, profiles and tokens, up to 1,000; with ?dryRun=1 they are checked only."""
-    records, now = read_records(request), datetime.now(UTC)
-    if request.GET.get("dryRun") in ("1", "true"):
-        return _answer(check(records=records, now=now))
-    return _answer(ingest(project=project, records=records, now=now))
-
-
-def _answer(result: Result) -> dict[str, Any]:
+    result = ingest(
+        project=project,
+        records=read_records(request),
+        now=datetime.now(UTC),
+        reserved=catalogue.RESERVED_EVENTS if settings.PORTAL_REFUSE_RESERVED_NAMES else (),
+        dry_run=request.GET.get("dryRun") in ("1", "true"),
+    )
     status = "success" if not result.refused else "partial" if result.processed else "fail"
     unprocessed = [_unprocessed(refused) for refused in result.refused]
     return {"status": status, "processed": result.processed, "unprocessed": unprocessed}

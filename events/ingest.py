@@ -1,10 +1,9 @@
 """The only writer of the logs: one transaction per call, in which capturing only inserts (DESIGN 4)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from itertools import compress
 from typing import Any
 
 import psycopg
@@ -34,23 +33,25 @@ class Result:
 
 
 def ingest(
-    *, project: Project, records: Sequence[Mapping[str, Any]], now: datetime, captured_at_event_time: bool = False
+    *,
+    project: Project,
+    records: Sequence[Mapping[str, Any]],
+    now: datetime,
+    captured_at_event_time: bool = False,
+    reserved: Collection[str] = (),
+    dry_run: bool = False,
 ) -> Result:
     """Check, clean and store records, and make the people and names that are new. A bad record sinks no other.
 
     With captured_at_event_time an event counts as received when it happened (imports of history).
+    reserved: event names that are refused. dry_run: the same answer, but nothing is kept (CleverTap: dryRun).
     Raises RestoredDump, and then nothing is stored.
     """
     accepted, refused = read_records(records, now=now)
     if accepted:
-        refused += _Capture(project, accepted, records, now, captured_at_event_time).store()
+        capture = _Capture(project, accepted, records, now, captured_at_event_time, reserved)
+        refused += capture.store(dry_run=dry_run)
     return Result(len(records) - len(refused), sorted(refused, key=lambda record: record.index))
-
-
-def check(*, records: Sequence[Mapping[str, Any]], now: datetime) -> Result:
-    """What `ingest` would refuse for a record's own sake; stores nothing (CleverTap: dryRun)."""
-    accepted, refused = read_records(records, now=now)
-    return Result(len(accepted), refused)
 
 
 def read_records(records: Sequence[Any], *, now: datetime) -> tuple[list[Record], list[RefusedRecord]]:
@@ -67,7 +68,7 @@ def read_records(records: Sequence[Any], *, now: datetime) -> tuple[list[Record]
 
 
 class _Capture:
-    """One transaction: people and names first, then both logs."""
+    """One transaction: names and people first, then both logs."""
 
     def __init__(
         self,
@@ -76,53 +77,83 @@ class _Capture:
         records: Sequence[Any],
         now: datetime,
         captured_at_event_time: bool,
+        reserved: Collection[str],
     ) -> None:
         self.project_id = project.pk
         self.accepted = accepted
         self.records = records
         self.now = now
         self.at_event_time = captured_at_event_time
-        self.claims = [Claim(record.identity, record.device, self._received(record)) for record in accepted]
-        self.events = [isinstance(record, EventRecord) for record in accepted]
+        self.reserved = reserved
+        self.is_locked = False
 
     def _received(self, record: Record) -> datetime:
         return record.at if self.at_event_time else self.now
 
-    def store(self) -> list[RefusedRecord]:
-        """Returns the records that cannot be applied to their person."""
+    def store(self, *, dry_run: bool) -> list[RefusedRecord]:
+        """Returns the records whose event name is not taken, and those that cannot be applied to their person."""
         with transaction.atomic():
-            owners, names = self._owners_and_names()
+            names, refused = self._names()
+            owners = self._owners()
             # Taken late: from here on this transaction holds the horizon up until it commits.
             tx_id = positions.own_tx_id()
-            refused = self._apply_profiles(owners, tx_id)
+            refused += self._apply_profiles(owners, tx_id)
             self._copy_events(owners, names, tx_id)
             transaction.on_commit(partial(bells.ring_capture, self.project_id))
+            transaction.set_rollback(dry_run)
         return refused
 
-    def _owners_and_names(self) -> tuple[list[Owner], dict[str, int]]:
-        """Usually everybody is known. Else the same once more under the lock, and then what is new is stored."""
-        first_seen = self._first_seen()
-        if all(self.events):
-            found = People(self.project_id, self.claims)
-            owners, names = found.owners(self.claims), catalogue.ids_by_name(self.project_id, list(first_seen))
-            if not found.is_changed and len(names) == len(first_seen):
-                return owners, names
+    def _lock(self) -> None:
+        """Usually everything is known. Else what is new is stored under the lock, once it was looked for again."""
         people.lock(self.project_id)
-        found = People(self.project_id, self.claims)
-        owners, names = found.owners(self.claims), catalogue.ids_by_name(self.project_id, list(first_seen))
+        self.is_locked = True
+
+    def _names(self) -> tuple[dict[str, int], list[RefusedRecord]]:
+        """The ids of all names that are taken. Records with others are no longer accepted."""
+        first_seen = self._first_seen()
+        reserved = first_seen.keys() & set(self.reserved)
+        for name in reserved:
+            del first_seen[name]
+        known = catalogue.lookup(self.project_id, first_seen)
+        if len(known.ids) + len(known.refused) < len(first_seen):
+            self._lock()
+            known = catalogue.add_names(self.project_id, first_seen)
+        refusals = known.refused | dict.fromkeys(reserved, catalogue.RESERVED)
+        return known.ids, self._refuse_names(refusals) if refusals else []
+
+    def _refuse_names(self, refusals: Mapping[str, Refusal]) -> list[RefusedRecord]:
+        accepted, refused = [], []
+        for record in self.accepted:
+            refusal = refusals.get(record.name) if isinstance(record, EventRecord) else None
+            if refusal is None:
+                accepted.append(record)
+            else:
+                refused.append(RefusedRecord(record.place, refusal.code, refusal.error, self.records[record.place]))
+        self.accepted = accepted
+        return refused
+
+    def _owners(self) -> list[Owner]:
+        claims = [Claim(record.identity, record.device, self._received(record)) for record in self.accepted]
+        if not self.is_locked and all(isinstance(record, EventRecord) for record in self.accepted):
+            found = People(self.project_id, claims)
+            owners = found.owners(claims)
+            if not found.is_changed:
+                return owners
+        if not self.is_locked:
+            self._lock()
+        found = People(self.project_id, claims)
+        owners = found.owners(claims)
         found.store()
-        if new := first_seen.keys() - names.keys():
-            catalogue.add_names(self.project_id, {name: first_seen[name] for name in new})
-            names = catalogue.ids_by_name(self.project_id, list(first_seen))
-        return owners, names
+        return owners
 
     def _first_seen(self) -> dict[str, datetime]:
+        """Each event name, in the order of the request, and when the first of it was received."""
         first: dict[str, datetime] = {}
-        for record in compress(self.accepted, self.events):
-            assert isinstance(record, EventRecord)
-            received = self._received(record)
-            if record.name not in first or received < first[record.name]:
-                first[record.name] = received
+        for record in self.accepted:
+            if isinstance(record, EventRecord):
+                received = self._received(record)
+                if record.name not in first or received < first[record.name]:
+                    first[record.name] = received
         return first
 
     def _apply_profiles(self, owners: list[Owner], tx_id: int) -> list[RefusedRecord]:

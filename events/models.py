@@ -37,6 +37,7 @@ class EventName(models.Model):
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField(null=True, help_text="rolled up from the log, a little late")
     count = models.BigIntegerField(default=0, help_text="rolled up from the log, a little late")
+    discarded_at = models.DateTimeField(null=True, help_text="since then its events are refused, with code 528")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "name"], name="one_name_per_project")]

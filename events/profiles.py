@@ -23,6 +23,7 @@ from events.refusals import (
     TOKEN_ID,
     TOKEN_KEYS,
     TOKEN_OBJECT_ID,
+    TOKEN_OF_DEVICE,
     TOKEN_TYPE,
     Refusal,
     profile_refusal,
@@ -31,6 +32,8 @@ from events.refusals import (
 CONTACT_CHARACTERS = 512
 TOKEN_CHARACTERS = 4_096
 TOKEN_TYPES = ("apns", "gcm", "fcm", "wns", "mpns", "chrome")
+# By the prefixes that CleverTap's SDKs give the ids of Android and iOS devices: what these have no tokens of.
+STRANGE_TOKENS = {("__g", "__h"): ("apns", "wns", "mpns"), ("-g", "-v", "-h"): ("gcm", "wns", "mpns", "chrome")}
 PUSH_TOKEN = "push_token"  # noqa: S105 the name of a property, as CleverTap's answers have it
 COLUMNS = {"name": "Name", "email": "Email", "phone": "Phone"}  # kept in columns of the person
 OPT_INS = {f"msg-{channel}": f"MSG-{channel}" for channel in ("email", "push", "sms", "whatsapp")}
@@ -181,6 +184,9 @@ def read_token(record: Mapping[str, Any]) -> Update:
         raise Refusal(TOKEN_ID, "tokenData.id must be the push token as text.")
     if kind not in TOKEN_TYPES:
         raise Refusal(TOKEN_TYPE, f"tokenData.type must be one of: {', '.join(TOKEN_TYPES)}.")
+    device = str(record["objectId"])
+    if any(device.startswith(prefixes) and kind in strange for prefixes, strange in STRANGE_TOKENS.items()):
+        raise Refusal(TOKEN_OF_DEVICE, f"A token of the type {kind} cannot be of the device {device[:64]}.")
     if keys is not None and (kind != "chrome" or not isinstance(keys, Mapping)):
         raise Refusal(TOKEN_KEYS, "tokenData.keys belongs to the type chrome only, as an object with p256dh and auth.")
     return Update(properties={PUSH_TOKEN: f"{kind}:{token}"}, logged=False)

@@ -20,6 +20,7 @@ from events.refusals import (
     STRUCTURE,
     TIMESTAMP,
     TIMESTAMP_TEXT,
+    TOO_MANY_PROPERTIES,
     TYPE_UNKNOWN,
     Refusal,
     event_refusal,
@@ -27,6 +28,7 @@ from events.refusals import (
 from events.text import clean_text, is_odd_name
 
 NAME_CHARACTERS = 512
+ITEMS = 256  # of a Charged event
 IDENTITY_CHARACTERS = 1_024
 FUTURE = timedelta(days=1)
 YEAR_2000 = 946_684_800
@@ -89,6 +91,8 @@ def _event(record: Mapping[str, Any], index: int, now: datetime, limit: int) -> 
         data = {}
     elif not isinstance(data, Mapping):
         raise event_refusal(STRUCTURE, "evtData must be an object of property names and values.")
+    if name == CHARGED and isinstance(items := data.get("Items"), list) and len(items) > ITEMS:
+        raise event_refusal(TOO_MANY_PROPERTIES, f"Items has {len(items)} entries; {ITEMS} is the most. Send fewer.")
     identity, device = _who(record)
     properties, property_flags = clean_properties(data, limit=limit)
     ts = record.get("ts")
@@ -160,19 +164,14 @@ def _time(given: Any, now: datetime) -> datetime:
         return now
     if isinstance(given, str) and given.strip().isascii() and given.strip().isdigit():
         given = int(given) if len(given) < 20 else -1
-    if isinstance(given, bool) or not isinstance(given, int | float):
-        raise _bad_time("Send whole seconds since 1970.")
-    if not given > 0:  # NaN too
-        raise _bad_time("It must be above 0.")
+    if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:  # NaN too
+        raise Refusal(TIMESTAMP, TIMESTAMP_TEXT)
     latest = (now + FUTURE).timestamp()
     if given > latest:
         in_milliseconds = YEAR_2000 * 1000 <= given <= latest * 1000  # no division: `given` may be too large for it
-        raise _bad_time("It is in milliseconds: send seconds." if in_milliseconds else "It lies in the future.")
+        why = "It is in milliseconds: send seconds." if in_milliseconds else "It lies in the future."
+        raise Refusal(TIMESTAMP, f"{TIMESTAMP_TEXT} {why}")
     return datetime.fromtimestamp(given, UTC)
-
-
-def _bad_time(why: str) -> Refusal:
-    return Refusal(TIMESTAMP, f"{TIMESTAMP_TEXT} {why}")
 
 
 def _uid(record: Mapping[str, Any]) -> str | None:

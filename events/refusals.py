@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-NAME_MISSING, STRUCTURE, GENDER, EMAIL, PHONE = 509, 512, 514, 515, 516
+NAME_MISSING, STRUCTURE, RESERVED_NAME, GENDER, EMAIL, PHONE = 509, 512, 513, 514, 515, 516
 EMPLOYED, EDUCATION, MARRIED, AGE, TOO_MANY_PROPERTIES = 517, 518, 519, 520, 522
-IDENTITY_MISSING, TYPE_UNKNOWN, TIMESTAMP, OBJECT_ID = 523, 524, 525, 526
-TOKEN_OBJECT_ID, TOKEN_DATA, TOKEN_ID, TOKEN_TYPE, TOKEN_KEYS = 530, 531, 532, 533, 535
+IDENTITY_MISSING, TYPE_UNKNOWN, TIMESTAMP, OBJECT_ID, DISCARDED_NAME = 523, 524, 525, 526, 528
+TOKEN_OBJECT_ID, TOKEN_DATA, TOKEN_ID, TOKEN_TYPE, TOKEN_OF_DEVICE, TOKEN_KEYS = 530, 531, 532, 533, 534, 535
 
 TIMESTAMP_TEXT = "Timestamp should be present in the Unix Epoch format."
 
@@ -32,7 +32,7 @@ class RefusedRecord:
 
 def event_refusal(code: int, why: str) -> Refusal:
     """In the words of CleverTap's event errors."""
-    field = "Event Name" if code == NAME_MISSING else "Event structure"
+    field = "Event Name" if code in (NAME_MISSING, RESERVED_NAME, DISCARDED_NAME) else "Event structure"
     return Refusal(code, f"{field} is incorrect. ErrorCode: {code} - {why}")
 
 

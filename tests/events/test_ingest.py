@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from events import positions
-from events.ingest import check
+from events import catalogue, positions
 from events.models import Event, EventName, Flag, Identifier, LogBase, Person, ProfileChange
 from events.people import FIND, Claim, People, lane_of
 from events.store import Filter, read_by_position
+from exports_portal.common.models import AuditEntry
 from projects.models import Project
 from tests.events.capture import NOW, capture, event, profile, properties, stored
-from tests.factories import ProjectFactory
+from tests.factories import TESTS, ProjectFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,11 +66,23 @@ def test_nothing_is_written_when_everything_is_refused(project: Project) -> None
     assert not EventName.objects.exists()
 
 
-def test_a_dry_run_stores_nothing(project: Project) -> None:
-    result = check(records=[event(), event(name="")], now=NOW)
-    assert (result.processed, len(result.refused)) == (1, 1)
-    assert not Event.objects.exists()
-    assert not Person.objects.exists()
+def test_a_dry_run_answers_the_same_and_stores_nothing(project: Project) -> None:
+    capture(project, event(name="Dropped"), profile(Plan="Gold"))
+    catalogue.discard(name=EventName.objects.get(name="Dropped"), by=TESTS, now=NOW)
+    records = [
+        event("ravi", "New"),
+        event(name=""),
+        event(name="Dropped"),
+        profile("ravi", Name="Ravi"),
+        profile(Plan={"$incr": 1}),
+        {"type": "token", "objectId": "__d1", "tokenData": {"id": "abc", "type": "fcm"}},
+    ]
+    tables = (Event, EventName, Person, Identifier, ProfileChange)
+    before = [table.objects.count() for table in tables]
+    dry = capture(project, *records, dry_run=True)
+    assert [table.objects.count() for table in tables] == before
+    assert [(one.index, one.code) for one in dry.refused] == [(1, 509), (2, 528), (4, 512)]
+    assert capture(project, *records) == dry
 
 
 def test_a_request_is_one_transaction_with_one_position(project: Project) -> None:
@@ -234,6 +246,36 @@ def test_a_token_stays_with_its_person_and_out_of_the_log(project: Project) -> N
     assert capture(project, token).processed == 1
     assert person_of(project, "__d1").properties == {"push_token": "fcm:abc"}
     assert not ProfileChange.objects.exists()
+
+
+def test_events_of_a_discarded_name_are_refused_and_make_nobody(project: Project) -> None:
+    capture(project, event(name="Dropped"))
+    name = EventName.objects.get()
+    for _ in range(2):
+        catalogue.discard(name=name, by=TESTS, now=NOW)
+    (refused,) = capture(project, event("ravi", "Dropped"), event()).refused
+    assert (refused.index, refused.code) == (0, 528)
+    assert "Event Name is incorrect. ErrorCode: 528 - " in refused.error
+    assert not Person.objects.filter(identity="ravi").exists()
+    assert len(stored(project)) == 2
+    catalogue.restore(name=name, by=TESTS, now=NOW)
+    assert capture(project, event("ravi", "Dropped")).refused == []
+    assert list(AuditEntry.objects.order_by("pk").values_list("action", flat=True)) == [
+        "event_name.discard",
+        "event_name.restore",
+    ]
+
+
+def test_a_project_has_512_event_types_and_more_only_of_the_systems_own(project: Project, settings: Any) -> None:
+    settings.PORTAL_EVENT_TYPES = 3
+    capture(project, event(name="A"), event(name="App Launched"))
+    names = ["A", "B", "C", "D", "B", "Notification Sent", "Stayed", "App Launched"]
+    refused = capture(project, *(event("ravi", name) for name in names)).refused
+    assert [(one.index, one.code) for one in refused] == [(2, 512), (3, 512)]
+    assert "3 event types already" in refused[0].error
+    assert capture(ProjectFactory(), event(name="C")).refused == []
+    assert [one.code for one in capture(project, event("mia", "E")).refused] == [512]
+    assert not Person.objects.filter(identity="mia").exists()
 
 
 def test_capture_stops_after_a_restored_dump(project: Project) -> None:

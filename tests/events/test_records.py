@@ -67,6 +67,7 @@ def nested(levels: int) -> Any:
         (event(identity="x" * 1025), 523),
         ({"evtName": "Searched", "identity": "asha"}, 524),
         ({"type": "page", "identity": "asha"}, 524),
+        (event(name="Charged", data={"Items": [{}] * 257}), 522),
         (event(identity=None, objectId="x" * 65), 526),
         (event(identity=None, objectId="no spaces"), 526),
         (event(objectId="ünï"), 526),
@@ -101,6 +102,15 @@ def test_each_fault_of_an_event_has_its_code(record: Any, code: int) -> None:
 )
 def test_a_time_that_is_not_in_epoch_seconds_is_refused(ts: Any) -> None:
     assert code_of(event(ts=ts)) == 525
+
+
+def test_a_time_of_zero_has_the_recorded_text() -> None:
+    with pytest.raises(Refusal, match=r"^Timestamp should be present in the Unix Epoch format\.$"):
+        read(event(ts=0))
+
+
+def test_a_charged_event_has_256_items_at_most() -> None:
+    assert read(event(name="Charged", data={"Items": [{"Quantity": 1}] * 256})).name == "Charged"
 
 
 def test_milliseconds_are_called_by_their_name() -> None:
@@ -318,11 +328,19 @@ def token(**changes: Any) -> dict[str, Any]:
         (token(tokenData=None), 531),
         (token(tokenData={"type": "fcm"}), 532),
         (token(tokenData={"id": "abc", "type": "pigeon"}), 533),
+        (token(objectId="__g1", tokenData={"id": "abc", "type": "apns"}), 534),
+        (token(objectId="-v1", tokenData={"id": "abc", "type": "gcm"}), 534),
         (token(tokenData={"id": "abc", "type": "fcm", "keys": {}}), 535),
     ],
 )
 def test_each_fault_of_a_token_has_its_code(record: Any, code: int) -> None:
     assert code_of(record) == code
+
+
+@pytest.mark.parametrize(("device", "kind"), [("__g1", "gcm"), ("__2ea4", "apns"), ("-v1", "apns"), ("-h1", "fcm")])
+def test_tokens_of_devices_that_may_have_them_are_taken(device: str, kind: str) -> None:
+    record = read_record(token(objectId=device, tokenData={"id": "a", "type": kind}), index=0, now=NOW, limit=512)
+    assert isinstance(record, ProfileRecord)
 
 
 def test_a_token_is_kept_but_stays_out_of_the_profile_log() -> None:

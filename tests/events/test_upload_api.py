@@ -117,6 +117,20 @@ def test_a_dry_run_answers_the_same_and_stores_nothing(headers: dict[str, str]) 
     assert Event.objects.count() == 1
 
 
+def test_reserved_names_are_taken_unless_the_portal_is_to_be_as_strict_as_the_original(
+    project: Project, headers: dict[str, str], settings: Any
+) -> None:
+    records = {"d": [event(name="Notification Sent"), event(name="App Launched"), event(name="Mine")]}
+    assert send(headers, records).json()["processed"] == 3
+    settings.PORTAL_REFUSE_RESERVED_NAMES = True
+    answer = send(headers, records).json()
+    assert [one["code"] for one in answer["unprocessed"]] == [513, 513]
+    assert answer["unprocessed"][0]["error"] == (
+        "Event Name is incorrect. ErrorCode: 513 - It is a restricted system event.Skipped record number : 1"
+    )
+    assert len(stored(project)) == 4
+
+
 def test_wrong_credentials_are_401_and_store_nothing(project: Project, headers: dict[str, str]) -> None:
     other = create_project(name="Other", timezone="UTC", by=TESTS, now=timezone.now())
     for wrong, error in (
