@@ -101,6 +101,7 @@ class PersonAdmin(BigTableAdmin):
         "phone",
         "shown_properties",
         "identifiers",
+        "merged_into",
         "created_at",
         "changed_at",
     )

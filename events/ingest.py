@@ -11,7 +11,7 @@ import uuid_utils
 from django.db import connection, transaction
 
 from events import catalogue, people, positions, updates
-from events.people import Claim, Owner, People, lane_of
+from events.people import EMAIL, PHONE, Claim, Owner, People, lane_of
 from events.properties import value_limit
 from events.records import EventRecord, ProfileRecord, Record, read_record
 from events.refusals import Refusal, RefusedRecord
@@ -94,6 +94,8 @@ class _Capture:
         """Returns the records whose event name is not taken, and those that cannot be applied to their person."""
         with transaction.atomic():
             names, refused = self._names()
+            if not self.accepted:
+                return refused
             owners = self._owners()
             # Taken late: from here on this transaction holds the horizon up until it commits.
             tx_id = positions.own_tx_id()
@@ -133,7 +135,10 @@ class _Capture:
         return refused
 
     def _owners(self) -> list[Owner]:
-        claims = [Claim(record.identity, record.device, self._received(record)) for record in self.accepted]
+        claims = [
+            Claim(record.identity, record.device, self._received(record), record.others, _contacts(record))
+            for record in self.accepted
+        ]
         if not self.is_locked and all(isinstance(record, EventRecord) for record in self.accepted):
             found = People(self.project_id, claims)
             owners = found.owners(claims)
@@ -160,7 +165,7 @@ class _Capture:
         pairs = [
             (record, owner)
             for record, owner in zip(self.accepted, owners, strict=True)
-            if isinstance(record, ProfileRecord)
+            if isinstance(record, ProfileRecord) or owner.merged is not None
         ]
         if not pairs:
             return []
@@ -192,3 +197,13 @@ class _Capture:
                         record.flags,
                     )
                 )
+
+
+def _contacts(record: Record) -> tuple[tuple[str, str | None], ...]:
+    """Email and Phone that the record's profile sets or removes, as they are looked for."""
+    if isinstance(record, EventRecord) or not record.update.columns:
+        return ()
+    columns = record.update.columns
+    email = columns.get(EMAIL)
+    found = {EMAIL: email.upper() if email else None, PHONE: columns.get(PHONE)}
+    return tuple((kind, value) for kind, value in found.items() if kind in columns)

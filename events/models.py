@@ -65,7 +65,11 @@ class RollupPosition(models.Model):
 
 
 class Person(models.Model):
-    """One person of a project. `clevertap_id` is the id of the device on which they were first seen."""
+    """One person of a project. `clevertap_id` is the id of the device on which they were first seen.
+
+    identity: the one they were given first, else the FBID or GPID. merged_into: who they turned out to be. Their
+    profile and all that leads to them went over; the events that they had stay with them.
+    """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="people")
     clevertap_id = models.CharField(max_length=64)
@@ -77,6 +81,9 @@ class Person(models.Model):
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField(help_text="the last accepted profile update, else the creation")
     tx_id = models.BigIntegerField(default=0, db_default=0, help_text="position of the transaction that made them")
+    merged_into = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="earlier", db_index=False
+    )
 
     class Meta:
         verbose_name_plural = "people"
@@ -85,6 +92,9 @@ class Person(models.Model):
             models.Index(fields=["project", "id"], name="people_by_project"),
             models.Index("project", Upper("email"), name="people_by_email", condition=models.Q(email__isnull=False)),
             models.Index(fields=["project", "phone"], name="people_by_phone", condition=models.Q(phone__isnull=False)),
+            models.Index(
+                fields=["merged_into"], name="people_merged_into", condition=models.Q(merged_into__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -92,10 +102,12 @@ class Person(models.Model):
 
 
 class Identifier(models.Model):
-    """A value that leads to a person: an identity, or a device's CleverTap ID (objectId)."""
+    """A value that leads to a person: an identity, an FBID or GPID, or a device's CleverTap ID (objectId)."""
 
     class Kind(models.TextChoices):
         IDENTITY = "identity", "Identity"
+        FBID = "fbid", "Facebook ID"
+        GPID = "gpid", "Google ID"
         DEVICE = "device", "CleverTap ID"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")

@@ -12,6 +12,7 @@ import orjson
 
 from events import profiles
 from events.models import Flag
+from events.people import FBID, GPID, IDENTITY, Key
 from events.properties import CHARGED, clean_properties
 from events.refusals import (
     IDENTITY_MISSING,
@@ -32,13 +33,15 @@ ITEMS = 256  # of a Charged event
 IDENTITY_CHARACTERS = 1_024
 FUTURE = timedelta(days=1)
 YEAR_2000 = 946_684_800
-IDENTITY_KEYS = ("identity", "FBID", "GPID")
 UID_NAMESPACE = uuid.UUID("6f1c0f62-6a0e-5c57-9d3f-0a5b8f0c9f11")
 _OBJECT_ID = re.compile(r"[A-Za-z0-9()!:@$_\-]{1,64}")
 
 
 class EventRecord(NamedTuple):
-    """`place` in the request, from 0. `properties` is JSON. `uid` None: one is made when the event is written."""
+    """`place` in the request, from 0. `properties` is JSON. `uid` None: one is made when the event is written.
+
+    others: further names of its person, as kind and value.
+    """
 
     place: int
     identity: str | None
@@ -48,6 +51,7 @@ class EventRecord(NamedTuple):
     properties: bytes
     flags: int
     uid: str | None
+    others: tuple[Key, ...] = ()
 
 
 class ProfileRecord(NamedTuple):
@@ -59,6 +63,7 @@ class ProfileRecord(NamedTuple):
     at: datetime
     update: profiles.Update
     uid: str | None
+    others: tuple[Key, ...] = ()
 
 
 Record = EventRecord | ProfileRecord
@@ -73,8 +78,10 @@ def read_record(record: Any, *, index: int, now: datetime, limit: int) -> Record
         return _event(record, index, now, limit)
     if kind == "profile":
         update = profiles.read_update(record.get("profileData"), limit=limit)
-        identity, device = _who(record)
-        return ProfileRecord(index, identity, device, _time(record.get("ts"), now), update, _uid(record))
+        identity, device, others = _who(record)
+        if update.identity is not None and (named := _identity(update.identity)) != identity:
+            identity, others = (identity, (*others, (IDENTITY, named))) if identity and named else (named, others)
+        return ProfileRecord(index, identity, device, _time(record.get("ts"), now), update, _uid(record), others)
     if kind == "token":
         update = profiles.read_token(record)
         return ProfileRecord(index, None, _device(record.get("objectId")), now, update, _uid(record))
@@ -93,12 +100,12 @@ def _event(record: Mapping[str, Any], index: int, now: datetime, limit: int) -> 
         raise event_refusal(STRUCTURE, "evtData must be an object of property names and values.")
     if name == CHARGED and isinstance(items := data.get("Items"), list) and len(items) > ITEMS:
         raise event_refusal(TOO_MANY_PROPERTIES, f"Items has {len(items)} entries; {ITEMS} is the most. Send fewer.")
-    identity, device = _who(record)
+    identity, device, others = _who(record)
     properties, property_flags = clean_properties(data, limit=limit)
     ts = record.get("ts")
     at = now if ts is None else _time(ts, now)
     return EventRecord(
-        index, identity, device, name, at, orjson.dumps(properties), flags | property_flags, _uid(record)
+        index, identity, device, name, at, orjson.dumps(properties), flags | property_flags, _uid(record), others
     )
 
 
@@ -120,14 +127,18 @@ def _name(given: str) -> tuple[str, int]:
     return name, (Flag.WELL_KNOWN if name == CHARGED else 0) | (Flag.ODD_NAME if is_odd_name(name) else 0)
 
 
-def _who(record: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Identity and device. FBID and GPID stand in for an identity that is not there."""
-    identity = next((value for key in IDENTITY_KEYS if (value := _identity(record.get(key)))), None)
+def _who(record: Mapping[str, Any]) -> tuple[str | None, str | None, tuple[Key, ...]]:
+    """Identity, device, and further names: FBID and GPID."""
+    identity = _identity(record.get("identity"))
     given = record.get("objectId")
     device = None if given is None or given == "" else _device(given)
-    if identity is None and device is None:
+    others: tuple[Key, ...] = ()
+    if "FBID" in record or "GPID" in record:
+        names = ((kind, _identity(record.get(key))) for key, kind in (("FBID", FBID), ("GPID", GPID)))
+        others = tuple((kind, value) for kind, value in names if value is not None)
+    if identity is None and device is None and not others:
         raise Refusal(IDENTITY_MISSING, "The record has no identity. Send identity, objectId, FBID or GPID.")
-    return identity, device
+    return identity, device, others
 
 
 def _identity(given: Any) -> str | None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import orjson
 import psycopg
 import uuid_utils
 from django.db import connection
@@ -14,9 +13,9 @@ from django.db import connection
 from events.models import Person
 from events.operators import Operation
 from events.people import Owner, lane_of
-from events.profiles import PUSH_TOKEN, STANDARD_NAMES
+from events.profiles import COLUMNS, PUSH_TOKEN, STANDARD_NAMES
 from events.properties import PROPERTIES
-from events.records import ProfileRecord
+from events.records import EventRecord, ProfileRecord, Record
 from events.refusals import TOO_MANY_PROPERTIES, Refusal, profile_refusal
 
 NOT_CUSTOM = {PUSH_TOKEN, *STANDARD_NAMES.values()}
@@ -43,34 +42,42 @@ class _State:
 
 
 class _Change(NamedTuple):
-    """A row of the profile log."""
+    """A row of the profile log. uid None: one is made."""
 
-    record: ProfileRecord
+    record: Record
     owner: Owner
     changed: dict[str, Any]
     removed: list[str]
+    uid: str | None
 
 
 def apply(
     *,
     project_id: int,
-    updates: Sequence[tuple[ProfileRecord, Owner]],
+    updates: Sequence[tuple[Record, Owner]],
     tx_id: int,
-    received: Callable[[ProfileRecord], datetime],
+    received: Callable[[Record], datetime],
 ) -> list[tuple[int, Refusal]]:
-    """Apply updates in their order; returns the indexes of those that cannot be applied.
+    """Apply updates in their order, after what a merge of people brings; returns those that cannot be, by place.
 
     The caller holds the lock of the project's people.
     """
-    states = _load({owner.person.id for _, owner in updates})
+    people = [person.id for _, owner in updates for person in (owner.person, owner.merged) if person is not None]
+    states = _load(set(people))
     refused, applied = [], []
     for record, owner in updates:
+        state = states[owner.person.id]
+        if owner.merged is not None and (gained := _take_over(state, states[owner.merged.id], received(record))):
+            applied.append(_Change(record, owner, gained, [], None))
+        if isinstance(record, EventRecord):
+            continue
         try:
-            changed, removed = _merge(states[owner.person.id], record, received(record))
+            changed, removed = _merge(state, record, received(record))
         except Refusal as refusal:
             refused.append((record.place, refusal))
         else:
-            applied.append(_Change(record, owner, changed, removed))
+            if record.update.logged:
+                applied.append(_Change(record, owner, changed, removed, record.uid))
     _save(states)
     _append(project_id, applied, tx_id, received)
     return refused
@@ -84,6 +91,23 @@ def _load(person_ids: set[int]) -> dict[int, _State]:
         )
         for person in found
     }
+
+
+def _take_over(state: _State, source: _State, at: datetime) -> dict[str, Any]:
+    """Move to the state what the profile of the one who is merged has and it has not; returns the keys gained.
+
+    Where both have a value, the one of the person who goes on stays.
+    """
+    columns = {name: value for name, value in source.columns.items() if value and not state.columns[name]}
+    properties = {key: value for key, value in source.properties.items() if key not in state.properties}
+    state.columns |= columns
+    state.properties = state.properties | properties
+    source.columns, source.properties = dict.fromkeys(source.columns), {}
+    gained = {COLUMNS[name]: value for name, value in columns.items()} | properties
+    gained.pop(PUSH_TOKEN, None)
+    if gained:
+        state.changed_at = at
+    return gained
 
 
 def _merge(state: _State, record: ProfileRecord, at: datetime) -> tuple[dict[str, Any], list[str]]:
@@ -134,24 +158,23 @@ def _append(
     project_id: int,
     applied: Sequence[_Change],
     tx_id: int,
-    received: Callable[[ProfileRecord], datetime],
+    received: Callable[[Record], datetime],
 ) -> None:
     raw = connection.connection
     assert raw is not None
     with psycopg.Cursor(raw) as cursor, connection.wrap_database_errors, cursor.copy(COPY_CHANGES) as copy:
-        for record, owner, changed, removed in applied:
-            if record.update.logged:
-                copy.write_row(
-                    (
-                        project_id,
-                        owner.person.id,
-                        record.uid or str(uuid_utils.uuid7()),
-                        tx_id,
-                        received(record),
-                        owner.identity,
-                        record.device or owner.person.clevertap_id,
-                        lane_of(owner.person.id),
-                        orjson.dumps(changed).decode(),
-                        removed,
-                    )
+        for record, owner, changed, removed, uid in applied:
+            copy.write_row(
+                (
+                    project_id,
+                    owner.person.id,
+                    uid or str(uuid_utils.uuid7()),
+                    tx_id,
+                    received(record),
+                    owner.identity,
+                    record.device or owner.person.clevertap_id,
+                    lane_of(owner.person.id),
+                    json.dumps(changed, ensure_ascii=False),
+                    removed,
                 )
+            )

@@ -15,6 +15,7 @@ from projects.pages import ProjectRequest, project_page
 
 LAST_RECORDS = 10
 LAST_OF_PERSON = 20
+EARLIER = 10  # devices that were anonymous before they logged in
 
 
 @require_GET
@@ -53,11 +54,12 @@ def profile_list(request: ProjectRequest, project: Project) -> HttpResponse:
 @project_page()
 def profile_view(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
     """One person: identifiers, properties, last events."""
-    person = get_object_or_404(project.people, pk=pk)
+    person = get_object_or_404(project.people.select_related("merged_into"), pk=pk)
     events = store.latest(project.pk, LAST_OF_PERSON, person_id=person.pk)
     context = {
         "person": person,
         "identifiers": person.identifiers.order_by("kind", "value"),
+        "earlier": person.earlier.order_by("pk")[:EARLIER],
         "events": [_shown(row) for row in events],
         "recent": store.RECENT,
         "project": project,

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from events import catalogue, positions
 from events.models import Event, EventName, Flag, Identifier, LogBase, Person, ProfileChange
-from events.people import FIND, Claim, People, lane_of
+from events.people import Claim, People, find, lane_of
 from events.store import Filter, read_by_position
 from exports_portal.common.models import AuditEntry
 from projects.models import Project
@@ -385,7 +385,8 @@ def test_finding_people_costs_by_the_request_not_by_the_people_stored(project: P
     identities = [f"user-{number}" for number in range(1, 1001)]
     with transaction.atomic(), connection.cursor() as cursor:
         found = People(project.pk, [Claim(identity, None, NOW) for identity in identities])
-        cursor.execute(f"EXPLAIN {FIND}", [project.pk, identities, []])
+        query, values = find(project.pk, {"identity": identities})
+        cursor.execute(f"EXPLAIN {query}", values)
         plan = "\n".join(line for (line,) in cursor.fetchall())
     assert not found.is_changed
     assert "one_person_per_identifier" in plan

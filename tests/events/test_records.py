@@ -145,9 +145,24 @@ def test_what_is_neither_text_nor_a_number_identifies_nobody(given: Any) -> None
 
 
 def test_fbid_and_gpid_stand_in_for_a_missing_identity() -> None:
-    assert read(event(identity=None, FBID=34322423)).identity == "34322423"
-    assert read(event(identity=None, GPID="g1", FBID="")).identity == "g1"
-    assert read(event(identity="asha", FBID="1")).identity == "asha"
+    assert read(event(identity=None, FBID=34322423)).others == (("fbid", "34322423"),)
+    assert read(event(identity=None, GPID="g1", FBID="")).others == (("gpid", "g1"),)
+    record = read(event(identity="asha", FBID="1", GPID=2))
+    assert (record.identity, record.others) == ("asha", (("fbid", "1"), ("gpid", "2")))
+
+
+def test_a_profile_may_say_who_it_is() -> None:
+    record = read_record(
+        {"type": "profile", "objectId": "__d1", "FBID": "f", "profileData": {"identity": 42}},
+        index=0,
+        now=NOW,
+        limit=512,
+    )
+    assert isinstance(record, ProfileRecord)
+    assert (record.identity, record.others, record.update.properties) == ("42", (("fbid", "f"),), {})
+    assert read_profile(Identity="asha").others == ()
+    assert read_profile(Identity="second").others == (("identity", "second"),)
+    assert code_of(profile(Identity=["a"])) == 523
 
 
 def test_a_uid_may_be_given_and_always_becomes_the_same_uuid() -> None:

@@ -106,6 +106,15 @@ def test_a_profile_shows_identifiers_properties_and_last_events(site: Site, proj
     assert "Not hers" not in shown
 
 
+def test_a_profile_and_the_anonymous_one_it_took_over_lead_to_each_other(site: Site, project: Project) -> None:
+    asha = PersonFactory(project=project, identity="asha-1")
+    before = PersonFactory(project=project, identity=None, merged_into=asha)
+    url = f"/{project.account_id}/profiles/{{}}/"
+    assert f"the device {before.clevertap_id} was anonymous" in site.text(url.format(asha.pk))
+    assert url.format(before.pk) in body(site.get(url.format(asha.pk)))
+    assert "its profile went over to asha-1" in site.text(url.format(before.pk))
+
+
 def test_lists_ask_the_same_few_questions_however_many_there_are(
     site: Site, project: Project, django_assert_num_queries: Any
 ) -> None:
