@@ -8,6 +8,8 @@ from django.utils.safestring import SafeString
 
 from events.models import (
     DailyCount,
+    Erased,
+    Erasure,
     Event,
     EventName,
     Identifier,
@@ -158,3 +160,22 @@ class RollupPositionAdmin(ReadOnlyAdmin):
 @admin.register(LogBase)
 class LogBaseAdmin(ReadOnlyAdmin):
     list_display = ("base", "system_identifier")
+
+
+@admin.register(Erasure)
+class ErasureAdmin(BigTableAdmin):
+    list_display = ("id", "project", "requested_at", "first_pass_at", "finished_at")
+    list_select_related = ("project",)
+    fields = ("id", "project", "people", "tx_id", "requested_at", "first_pass_at", "finished_at", "erased")
+    readonly_fields = fields
+
+    @admin.display(description="erased records")
+    def erased(self, erasure: Erasure) -> SafeString:
+        return list_link(Erased, "erased records", erasure__id=erasure.pk)
+
+
+@admin.register(Erased)
+class ErasedAdmin(BigTableAdmin):
+    list_display = ("id", "log", "record_id", "name", "occurred_at", "received_at", "project")
+    list_select_related = ("project", "name")
+    list_filter = ("log", "project")

@@ -2,6 +2,11 @@
 
 from django.urls import path
 
-from events import api
+from events import api, api_profiles
 
-urlpatterns = [path("upload", api.upload, name="clevertap-upload")]
+urlpatterns = [
+    path("upload", api.upload, name="clevertap-upload"),
+    path("profile.json", api_profiles.profile),
+    path("delete/profiles.json", api_profiles.delete),
+    path("demerge/profiles.json", api_profiles.demerge_profiles),
+]

@@ -93,6 +93,18 @@ _PEOPLE = Log(
 )
 
 
+ERASED: LiteralString = (
+    "(SELECT project_id, record_id AS id, tx_id, name_id, occurred_at, received_at, lane"
+    " FROM events_erased WHERE log = '{log}')"
+)
+
+
+def erased(log: Log) -> Log:
+    """Rows that were in it and are deleted with their person: to be counted, there is no more of them."""
+    kinds: dict[str, LiteralString] = {"events_event": "events", "events_profilechange": "changes"}
+    return replace(log, table=ERASED.format(log=kinds.get(log.table, "people")))
+
+
 def people(namespace: UUID) -> Log:
     """All people as they are when they are read. The uid of a row is the uuid5 of the person in the namespace."""
     return replace(_PEOPLE, namespace=namespace)

@@ -190,3 +190,47 @@ class ProfileChange(LogRow):
             models.Index(fields=["project", "tx_id", "id"], name="changes_by_position"),
             models.Index(fields=["project", "received_at", "id"], name="changes_by_time"),
         ]
+
+
+class Erasure(models.Model):
+    """People who were deleted on request (privacy), by row id alone, and how far their records are gone, too.
+
+    They themselves are gone at once. tx_id: the horizon then; what was captured from there on may still have known
+    them, so the logs are looked through twice (events.erasure).
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="erasures")
+    people = ArrayField(models.BigIntegerField())
+    tx_id = models.BigIntegerField()
+    requested_at = models.DateTimeField()
+    first_pass_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["id"], name="unfinished_erasures", condition=models.Q(finished_at__isnull=True)),
+        ]
+
+
+class Erased(models.Model):
+    """A row that was deleted with its person, without anything personal: so runs that read it still add up."""
+
+    class Log(models.TextChoices):
+        EVENTS = "events", "Events"
+        CHANGES = "changes", "Profile updates"
+        PEOPLE = "people", "People"
+
+    erasure = models.ForeignKey(Erasure, on_delete=models.CASCADE, related_name="records")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    log = models.CharField(max_length=8, choices=Log.choices)
+    record_id = models.BigIntegerField(help_text="its id there")
+    tx_id = models.BigIntegerField()
+    name = models.ForeignKey(EventName, null=True, on_delete=models.CASCADE, related_name="+", db_index=False)
+    occurred_at = models.DateTimeField(null=True)
+    received_at = models.DateTimeField()
+    lane = models.SmallIntegerField()
+
+    class Meta:
+        verbose_name_plural = "erased records"
+        constraints = [models.UniqueConstraint(fields=["log", "record_id"], name="erased_once")]
+        indexes = [models.Index(fields=["project", "log", "tx_id", "record_id"], name="erased_by_position")]

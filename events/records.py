@@ -79,7 +79,7 @@ def read_record(record: Any, *, index: int, now: datetime, limit: int) -> Record
     if kind == "profile":
         update = profiles.read_update(record.get("profileData"), limit=limit)
         identity, device, others = _who(record)
-        if update.identity is not None and (named := _identity(update.identity)) != identity:
+        if update.identity is not None and (named := read_identity(update.identity)) != identity:
             identity, others = (identity, (*others, (IDENTITY, named))) if identity and named else (named, others)
         return ProfileRecord(index, identity, device, _time(record.get("ts"), now), update, _uid(record), others)
     if kind == "token":
@@ -129,19 +129,20 @@ def _name(given: str) -> tuple[str, int]:
 
 def _who(record: Mapping[str, Any]) -> tuple[str | None, str | None, tuple[Key, ...]]:
     """Identity, device, and further names: FBID and GPID."""
-    identity = _identity(record.get("identity"))
+    identity = read_identity(record.get("identity"))
     given = record.get("objectId")
     device = None if given is None or given == "" else _device(given)
     others: tuple[Key, ...] = ()
     if "FBID" in record or "GPID" in record:
-        names = ((kind, _identity(record.get(key))) for key, kind in (("FBID", FBID), ("GPID", GPID)))
+        names = ((kind, read_identity(record.get(key))) for key, kind in (("FBID", FBID), ("GPID", GPID)))
         others = tuple((kind, value) for kind, value in names if value is not None)
     if identity is None and device is None and not others:
         raise Refusal(IDENTITY_MISSING, "The record has no identity. Send identity, objectId, FBID or GPID.")
     return identity, device, others
 
 
-def _identity(given: Any) -> str | None:
+def read_identity(given: Any) -> str | None:
+    """An id as it is stored, or None when there is none: 42 and 42.0 are one. Raises Refusal."""
     if given is None or given == "":
         return None
     is_nothing = isinstance(given, float) and not math.isfinite(given)  # NaN would be one person for many

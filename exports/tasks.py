@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
+from exports import erasure
 from exports import tick as tick_module
 from exports.delivery import worker
 from exports_portal.common import bells, heartbeat
@@ -29,3 +30,10 @@ def captured(project_id: int) -> None:
 def work(shard_id: int) -> None:
     with may_go_away():
         worker.work(shard_id)
+
+
+@shared_task(name="exports.tasks.erase")
+def erase() -> None:
+    """Goes on with deleting what is stored of people who were deleted; cheap when there is nothing to do."""
+    with may_go_away():
+        erasure.go_on(now=datetime.now(UTC))

@@ -161,6 +161,7 @@ CELERY_TASK_DEFAULT_QUEUE = "bulk"
 CELERY_TASK_ROUTES = {"exports.tasks.tick": {"queue": "tick"}}
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "exports.tasks.tick", "schedule": 1.0, "options": {"queue": "tick", "expires": 5}},
+    "erase": {"task": "exports.tasks.erase", "schedule": 30.0, "options": {"queue": "bulk", "expires": 30}},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 

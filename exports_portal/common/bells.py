@@ -83,3 +83,8 @@ def ring_tick() -> None:
 def ring_roll_up() -> None:
     """Ask for the counters to be rolled up; one that waits longer than some ticks is not needed any more."""
     _ring("events.tasks.roll_up", "bulk", expires=10)
+
+
+def ring_erase() -> None:
+    """Go on with deleting people's records."""
+    _ring("exports.tasks.erase", "bulk")

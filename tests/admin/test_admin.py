@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 from django.utils import timezone
 
-from events.models import DailyCount, Identifier, LogBase, ProfileChange, RollupPosition
+from events.models import DailyCount, Erased, Erasure, Identifier, LogBase, ProfileChange, RollupPosition
 from exports.models import Export, Held
 from exports_portal.common.admin import BoundedPaginator, ReadOnlyAdmin
 from exports_portal.common.models import AuditEntry
@@ -71,6 +71,9 @@ def fill_logs(project):
         lane=0,
         changed={"Plan": "Gold ☕"},
     )
+    erasure = Erasure.objects.create(project=project, people=[7], tx_id=1, requested_at=timezone.now())
+    gone = {"log": "events", "record_id": 1, "tx_id": 1, "name": event.name, "lane": 0, "received_at": timezone.now()}
+    Erased.objects.create(erasure=erasure, project=project, **gone)
 
 
 def fill_exports(project):

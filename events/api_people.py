@@ -1,0 +1,47 @@
+"""People as CleverTap's API gives them (CleverTap, 2.5)."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from events.models import Identifier, Person
+from events.people import DEVICE
+from events.profiles import PUSH_TOKEN
+
+
+def records(people: Sequence[Person]) -> list[dict[str, Any]]:
+    """One record for each, with all identifiers that lead to them, in two queries for all."""
+    leading: dict[int, list[Identifier]] = defaultdict(list)
+    found = Identifier.objects.filter(person__in=[person.pk for person in people])
+    for identifier in found.order_by("pk"):
+        leading[identifier.person_id].append(identifier)
+    return [_record(person, leading[person.pk]) for person in people]
+
+
+def _record(person: Person, identifiers: Iterable[Identifier]) -> dict[str, Any]:
+    """Keys without a value are left out."""
+    devices = [one.value for one in identifiers if one.kind == DEVICE]
+    names = [one.value for one in identifiers if one.kind != DEVICE]
+    own = {
+        "identity": person.identity,
+        "name": person.name,
+        "email": person.email,
+        "phone": person.phone,
+        "push_token": person.properties.get(PUSH_TOKEN),
+        "all_identities": names or None,
+    }
+    return {
+        "objectId": person.clevertap_id,
+        **{key: value for key, value in own.items() if value is not None},
+        "profileData": {key: value for key, value in person.properties.items() if key != PUSH_TOKEN},
+        "platformInfo": [_device(device) for device in devices],
+    }
+
+
+def _device(clevertap_id: str) -> dict[str, str]:
+    """The platform, where the id tells it: the prefixes of Android's and Apple's SDKs (CleverTap, 4.4)."""
+    if clevertap_id.startswith(("__g", "__h")):
+        return {"platform": "Android", "objectId": clevertap_id}
+    if clevertap_id.startswith("-"):
+        return {"platform": "iOS", "objectId": clevertap_id}
+    return {"objectId": clevertap_id}

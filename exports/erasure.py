@@ -1,0 +1,112 @@
+"""What exports keep of people who were deleted: payloads of rejected records, and held records with their ids.
+
+Counts stay true: a rejected record stays one, without its payload, and a held one becomes a rejected one.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.db import connection, transaction
+from django.db.models import F, Max, Min
+
+from events import erasure as rows
+from events.models import Erasure
+from exports.delivery.lease import longest
+from exports.models import Held, Rejected, Shard
+from partners.contract import Refusal
+
+log = structlog.get_logger("exports")
+
+AT_ONCE = 10_000  # rejected records looked at in one transaction
+DELETED = Refusal(
+    "deleted", "", "The person of this record was deleted.", "Nothing to do: deleted records are not sent."
+)
+
+# Records of an export point into the log that its runs read.
+ERASED = """
+  JOIN exports_run n ON n.id = {row}.run_id
+  JOIN exports_export x ON x.id = n.export_id
+  JOIN events_erased d ON d.record_id = {row}.record_id AND d.erasure_id = %(erasure)s AND d.project_id = x.project_id
+   AND d.log = CASE WHEN x.type = 'events' THEN 'events' WHEN n.axis = 'person' THEN 'people' ELSE 'changes' END
+"""
+FORGET = f"""
+UPDATE exports_rejected SET reason = %(reason)s, field = '', message = %(message)s, cure = %(cure)s, payload = '',
+       resend_at = NULL
+ WHERE id IN (SELECT r.id FROM exports_rejected r {ERASED.format(row="r")}
+               WHERE r.id > %(after)s AND r.id <= %(until)s)
+"""  # noqa: S608 made of constants
+HELD = f"""
+SELECT h.shard_id, array_agg(h.id) FROM (
+    SELECT h.*, s.run_id FROM exports_held h JOIN exports_shard s ON s.id = h.shard_id) AS h {ERASED.format(row="h")}
+ GROUP BY h.shard_id ORDER BY h.shard_id
+"""  # noqa: S608 made of constants
+# Whoever has a lease may be sending some of them; without one, an old fence writes nothing.
+TAKE = """
+UPDATE exports_shard SET fence = fence + 1
+ WHERE id = %(shard)s
+   AND (lease_until IS NULL OR lease_until NOT BETWEEN now() AND now() + make_interval(secs => %(longest)s))
+"""
+
+
+def go_on(*, now: datetime) -> None:
+    """Do what can be done now of all erasures. Harmless when it is cut short or rung twice."""
+    for erasure in rows.unfinished():
+        if erasure.first_pass_at is None:
+            rows.erase_rows(erasure, is_last=False)
+            forget(erasure, now=now)
+            Erasure.objects.filter(pk=erasure.pk).update(first_pass_at=now)
+        elif now - erasure.requested_at >= rows.SECOND_PASS:
+            # What was being delivered or captured when the rows went is settled by now.
+            rows.erase_rows(erasure, is_last=True)
+            if forget(erasure, now=now):
+                Erasure.objects.filter(pk=erasure.pk).update(finished_at=now)
+                log.info("erasure.finished", project=erasure.project_id, erasure=erasure.pk)
+
+
+def forget(erasure: Erasure, *, now: datetime) -> bool:
+    """Remove what exports keep of the erased records; False when a worker still has some of them."""
+    _forget_rejected(erasure)
+    with connection.cursor() as cursor:
+        cursor.execute(HELD, {"erasure": erasure.pk})
+        found = cursor.fetchall()
+    free = [_reject_held(shard_id, held, now=now) for shard_id, held in found]
+    return all(free)
+
+
+def _forget_rejected(erasure: Erasure) -> None:
+    known = Rejected.objects.aggregate(first=Min("pk"), last=Max("pk"))
+    if known["last"] is None:
+        return
+    values: dict[str, Any] = {
+        "erasure": erasure.pk,
+        "reason": DELETED.reason,
+        "message": DELETED.message,
+        "cure": DELETED.cure,
+    }
+    for after in range(known["first"] - 1, known["last"], AT_ONCE):
+        with connection.cursor() as cursor:
+            cursor.execute(FORGET, {**values, "after": after, "until": after + AT_ONCE})
+
+
+@transaction.atomic
+def _reject_held(shard_id: int, held_ids: Iterable[int], *, now: datetime) -> bool:
+    """Move held records to rejected, unless somebody has the shard."""
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE, {"shard": shard_id, "longest": longest()})
+        if not cursor.rowcount:
+            return False
+    held = Held.objects.filter(pk__in=list(held_ids), shard=shard_id)
+    run_id = Shard.objects.values_list("run_id", flat=True).get(pk=shard_id)
+    told = {"reason": DELETED.reason, "message": DELETED.message, "cure": DELETED.cure}
+    rejected = [
+        Rejected(run_id=run_id, shard_id=shard_id, record_id=record_id, created_at=now, **told)
+        for record_id in held.values_list("record_id", flat=True)
+    ]
+    Rejected.objects.bulk_create(rejected)
+    held.delete()
+    moved = len(rejected)
+    counts = {"held": F("held") - moved, "rejected": F("rejected") + moved}
+    Shard.objects.filter(pk=shard_id).update(**counts, not_before=None, rung_at=None)  # perhaps it is done now
+    return True
