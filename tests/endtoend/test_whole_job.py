@@ -86,6 +86,27 @@ def test_changes_of_profiles_arrive_as_they_come_and_all_people_once(portal: Run
     assert user.api("POST", f"exports/{live['id']}/stop/", expect=200)["delivered"] == 301
 
 
+def test_deleted_people_are_in_no_export_and_the_ledger_still_agrees(portal: RunningPortal) -> None:
+    user = User(portal, name="Forgetful")
+    integration = user.integrate("f0f0" * 8)
+    records = shop_events(200, people=10)
+    user.upload(records)
+    done, _ = user.wait_for(user.export_last_days(integration), "DONE", seconds=60)
+    assert done["delivered"] == 200
+    who = records[0]["identity"]
+    answer = user.clevertap("delete/profiles.json", identity=[who])
+    assert answer == {"status": "success", "processed": 1}
+
+    kept = sum(record["identity"] != who for record in records)
+    days = {key: done[key] for key in ("date_from", "date_to")}
+    spec = {"integration": integration["id"], "type": "events", "frequency": "one_time", **days}
+    user.wait_until(lambda: user.api("POST", "exports/preview/", expect=200, **spec)["estimate"] == kept, seconds=30)
+    again, _ = user.wait_for(user.api("POST", "exports/", expect=201, **spec), "DONE", seconds=60)
+    assert again["delivered"] == kept < 200
+    assert user.api("GET", f"exports/{done['id']}/", expect=200)["delivered"] == 200
+    assert portal.manage("check_ledger").returncode == 0
+
+
 def test_the_demo_delivers_its_own_exports(portal: RunningPortal) -> None:
     text = "\n".join(portal.lines)
     assert "batch.delivered" in text

@@ -25,17 +25,21 @@ class User:
 
     def upload(self, records: list[dict[str, Any]]) -> dict[str, Any]:
         """POST /1/upload, in requests of at most 1,000 records; the last answer. Fails when one is refused."""
+        answer: dict[str, Any] = {}
+        for start in range(0, len(records), 1000):
+            answer = self.clevertap("upload", d=records[start : start + 1000])
+        return answer
+
+    def clevertap(self, call: str, **body: Any) -> dict[str, Any]:
+        """POST one call of CleverTap's API; fails when it is no success."""
         headers = {
             "X-CleverTap-Account-Id": self.project["account_id"],
             "X-CleverTap-Passcode": self.project["passcode"],
         }
-        answer: dict[str, Any] = {}
-        for start in range(0, len(records), 1000):
-            batch = {"d": records[start : start + 1000]}
-            response = self.session.post(f"{self.portal.url}/1/upload", json=batch, headers=headers, timeout=30)
-            assert response.status_code == 200, response.text
-            answer = response.json()
-            assert answer["status"] == "success", answer
+        response = self.session.post(f"{self.portal.url}/1/{call}", json=body, headers=headers, timeout=30)
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = response.json()
+        assert answer["status"] == "success", answer
         return answer
 
     def api(self, method: str, path: str, *, expect: int, **body: Any) -> dict[str, Any]:
