@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from django.core.paginator import Page
-from django.db.models import Q, Sum
+from django.db.models import Q
 from django.http import QueryDict
 
 from exports import skipped
@@ -77,10 +77,10 @@ class Detail:
         """What stands in its way, and what becomes of it."""
         return Delay(self.line)
 
-    @cached_property
+    @property
     def altered_hint(self) -> str:
         """How many records were sent with a value that is not as it was captured; empty when there are none."""
-        count = Shard.objects.filter(run__export=self.export).aggregate(total=Sum("altered"))["total"] or 0
+        count = self.export.altered
         if not count:
             return ""
         return (
@@ -188,11 +188,7 @@ class Detail:
     @cached_property
     def skip_reasons(self) -> list[tuple[str, int]]:
         """Why records could not be sent at all, and how many."""
-        totals: dict[str, int] = {}
-        for counted in self.export.runs.values_list("shards__skip_reasons", flat=True):
-            for reason, count in (counted or {}).items():
-                totals[reason] = totals.get(reason, 0) + count
-        return [(skipped.reason_in_words(reason), count) for reason, count in sorted(totals.items())]
+        return [(skipped.reason_in_words(reason), count) for reason, count in skipped.reasons(self.export)]
 
     @cached_property
     def skipped(self) -> "Page[Any]":

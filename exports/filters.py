@@ -65,8 +65,9 @@ class Ordering(django_filters.OrderingFilter):
         if not value:
             return qs.order_by(*NEWEST_FIRST)
         columns = [self.get_ordering_value(name) for name in value]
-        # Only here: the join that it needs would be made for every count, too.
-        return qs.alias(shown_name=SHOWN_NAME).order_by(*columns, "-id")
+        if any(column.lstrip("-") == "shown_name" for column in columns):
+            qs = qs.alias(shown_name=SHOWN_NAME)  # only then: every page and count would make the join that it needs
+        return qs.order_by(*columns, "-id")
 
 
 class ExportFilterForm(forms.Form):

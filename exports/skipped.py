@@ -4,10 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import connection
+
 from events import store
 from exports import runs
 from exports.models import Export, Skipped
 from exports.preview import SKIP_REASONS
+
+REASONS = """
+SELECT reason, sum(count::bigint)::bigint
+  FROM exports_shard, jsonb_each_text(skip_reasons) AS counted (reason, count)
+ WHERE run_id = ANY (ARRAY (SELECT id FROM exports_run WHERE export_id = %s))
+ GROUP BY reason ORDER BY reason
+"""
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,14 @@ def lines(rows: Sequence[Skipped], *, export: Export) -> list[SkippedLine]:
     log = runs.log_of(rows[0].run)  # all runs of an export read the same one
     found = store.read_by_ids(export.project_id, [row.record_id for row in rows], log)
     return [_line(row, found.get(row.record_id)) for row in rows]
+
+
+def reasons(export: Export) -> list[tuple[str, int]]:
+    """Each reason, and how many records of all runs were skipped for it; runs may be thousands."""
+    with connection.cursor() as cursor:
+        cursor.execute(REASONS, [export.pk])
+        found: list[tuple[str, int]] = cursor.fetchall()
+    return found
 
 
 def reason_in_words(reason: str) -> str:

@@ -2,8 +2,9 @@
 
 from typing import Any, ClassVar, Self, TypeVar
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models
-from django.db.models import F, Subquery, Sum
+from django.db.models import F, Func, Subquery, Sum
 from django.db.models.functions import JSONObject
 
 COUNTED = TypeVar("COUNTED", bound=models.Model)
@@ -12,6 +13,17 @@ COUNTS = ("read", *SETTLED)
 OUT = ("in_flight", "unconfirmed")  # without an answer yet; those sent again are counted apart
 TALLIES = (*COUNTS, *OUT)
 SUMS = {name: Sum(name) for name in COUNTS} | {name: Sum(F(name) + F(f"{name}_again")) for name in OUT}
+
+
+def is_any_of(column: str, keys: models.QuerySet[Any]) -> Func:
+    """column = ANY (ARRAY (keys)): read from an index in order, where a join or IN looks it up key by key."""
+    return Func(
+        F(column),
+        ArraySubquery(keys),
+        template="%(expressions)s)",
+        arg_joiner=" = ANY (",
+        output_field=models.BooleanField(),
+    )
 
 
 class CountedQuerySet(models.QuerySet[COUNTED]):
@@ -31,7 +43,7 @@ class CountedQuerySet(models.QuerySet[COUNTED]):
         return clone
 
     def shards(self) -> models.QuerySet[Any]:
-        """The shards of the row OuterRef("pk"), grouped by it."""
+        """The shards of the row OuterRef("pk"), as one group."""
         raise NotImplementedError
 
     def _clone(self) -> Self:
@@ -55,4 +67,4 @@ class CountedQuerySet(models.QuerySet[COUNTED]):
         nothing = dict.fromkeys(self.summed, 0)
         for row in rows:
             for name, count in (found.get(row.pk) or nothing).items():
-                setattr(row, name, count)
+                setattr(row, name, count or 0)

@@ -2,14 +2,14 @@
 
 from dataclasses import asdict
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxLengthValidator
 from django.db import models
-from django.db.models import F, OuterRef, Q
+from django.db.models import F, OuterRef, Q, Sum, Value
 
-from exports.models.counting import SETTLED, SUMS, CountedQuerySet
+from exports.models.counting import SETTLED, SUMS, CountedQuerySet, is_any_of
 from partners.models import Integration
 from projects.models import Project, User
 
@@ -64,9 +64,9 @@ def default_priority() -> list[str]:
 
 
 class ExportQuerySet(CountedQuerySet["Export"]):
-    """with_counts(): over all runs."""
+    """with_counts(): over all runs, altered records, too."""
 
-    summed = SUMS
+    summed: ClassVar[dict[str, Any]] = {**SUMS, "altered": Sum("altered")}
 
     def active(self) -> "ExportQuerySet":
         return self.filter(status__in=ACTIVE)
@@ -84,9 +84,10 @@ class ExportQuerySet(CountedQuerySet["Export"]):
         return self.active().filter(failing_since__lte=moment)
 
     def shards(self) -> models.QuerySet[Any]:
-        from exports.models.run import Shard
+        from exports.models.run import Run, Shard
 
-        return Shard.objects.filter(run__export=OuterRef("pk")).values("run__export")
+        runs = Run.objects.filter(export=OuterRef(OuterRef("pk"))).order_by().values("pk")
+        return Shard.objects.filter(is_any_of("run_id", runs)).annotate(all=Value(1)).values("all")
 
 
 class Export(models.Model):
