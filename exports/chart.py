@@ -51,7 +51,7 @@ class Part:
 class Chart:
     """The last slots, oldest first. `only`: the single run of an export, whose row of one bar would say nothing."""
 
-    WIDTH, HEIGHT, TOP, FLOOR = 640, 190, 18, 168
+    WIDTH, HEIGHT, TOP, FLOOR = 640, 230, 18, 208
 
     def __init__(self, slots: Iterable[Slot], *, noun: str, only: RunLine | None = None) -> None:
         self.slots = list(slots)[-SLOTS:]

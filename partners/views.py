@@ -29,7 +29,9 @@ def partner_list(request: ProjectRequest, project: Project) -> HttpResponse:
     """A card per partner with its integrations."""
     search = request.GET.get("search", "").strip()
     found = cards(project, search=search, now=timezone.now())
-    context = {"cards": found, "search": search, "may_edit": may_edit(request), "project": project}
+    categories = sorted({adapter.category for adapter in all_adapters().values()})
+    context = {"cards": found, "categories": categories, "search": search}
+    context |= {"may_edit": may_edit(request), "project": project}
     return render(request, "partners/partner_list.html", context)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from amplitude_client import WHY_HELD
 from amplitude_client.named import QUOTA_SECONDS, THROTTLE_SECONDS
-from events.models import DailyCount
+from events.models import DailyCount, Identifier
 from exports import schedule
 from projects.models import Project, Role
 from tests.factories import (
@@ -96,6 +96,8 @@ def _events(project: Project, now: datetime) -> None:
         person = PersonFactory(
             project=project, name="Asha Rao", email=f"asha{place}@example.com", phone="+919800000000"
         )
+        for kind, value in (("identity", person.identity), ("device", person.clevertap_id)):
+            Identifier.objects.create(project=project, kind=kind, value=value, person=person)
         EventFactory(
             project=project,
             name=names[place % len(names)],
@@ -106,10 +108,11 @@ def _events(project: Project, now: datetime) -> None:
 
 
 def _exports(project: Project, growth: Any, campaigns: Any, now: datetime) -> Any:
-    ExportFactory(
+    stopped = ExportFactory(
         project=project, integration=campaigns, name="Trial sync", recurring=True, every_hours=4, stopped=True,
-        created_at=now - timedelta(days=3),
+        created_at=now - timedelta(days=3), stopped_by=project.memberships.get(role=Role.ADMIN).user,
     )  # fmt: skip
+    RunFactory(export=stopped, done=True, counts={"delivered": 88_214})
     done = ExportFactory(
         project=project, integration=growth, name="October backfill", done=True, events="selected",
         selected_events=["Charged", "Product Viewed", "Searched", "App Launched", "Added To Cart"],

@@ -169,3 +169,12 @@ def test_the_list_asks_the_same_few_questions_however_many_there_are(
     IntegrationFactory.create_batch(5, project=project)
     with django_assert_num_queries(7):
         site.get(partners)
+
+
+def test_partners_are_found_by_category(site: Site, project: Project) -> None:
+    partners = f"/{project.account_id}/settings/partners/"
+    assert '<a class="chip" href="?search=Analytics">Analytics</a>' in body(site.get(partners))
+    found = site.get(partners, {"search": "Analytics"})
+    assert 'aria-current="true">Analytics</a>' in body(found)
+    assert "Integrate Amplitude" in text(found)
+    assert "No partner matches" in site.text(partners, {"search": "Attribution"})
