@@ -6,12 +6,14 @@ Each raises Invalid (fields of ExportSpec) or Refused, and writes its audit entr
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
 
 from events import positions
 from exports import lifecycle, runs, schedule
+from exports.history import who_changed
 from exports.models import Export, Frequency, Held, Run, Shard, Status
 from exports.spec import ExportSpec, check, cleaned, spec_of
 from exports_portal.common import audit, bells
@@ -25,11 +27,24 @@ GIVE_UP = timedelta(days=3)  # without one accepted request
 LONGEST_CYCLE = timedelta(hours=25)  # a day on which the clock is put back
 
 
+class Stale(Refused):
+    """The export is not any more as the editor saw it."""
+
+
 @transaction.atomic
-def create_export(*, project: Project, spec: ExportSpec, by: Actor, now: datetime) -> Export:
-    """Create an export; it is PENDING until a worker takes up its first run."""
+def create_export(
+    *, project: Project, spec: ExportSpec, by: Actor, now: datetime, submission: UUID | None = None
+) -> Export:
+    """Create an export; it is PENDING until a worker takes up its first run.
+
+    `submission`: of the form that was sent. Sent twice with the same spec, it leads to the export that it made.
+    """
     spec = _tidy(spec)
     hold_integrations(spec.integration_id)
+    if made := made_by(submission, project):
+        if spec_of(made) == spec:
+            return made
+        submission = None  # somebody went back and changed the form
     integration = check(spec, project=project, now=now)
     export = Export(
         project=project,
@@ -39,6 +54,7 @@ def create_export(*, project: Project, spec: ExportSpec, by: Actor, now: datetim
         exported_on=now,
         captured_from=now,
         next_tx_id=0,
+        submission=submission,
     )
     export.apply(spec, integration)
     share_fault(export, now=now)
@@ -58,6 +74,11 @@ def create_export(*, project: Project, spec: ExportSpec, by: Actor, now: datetim
     return export
 
 
+def made_by(submission: UUID | None, project: Project) -> Export | None:
+    """The export that this form has made already."""
+    return project.exports.select_related("integration").filter(submission=submission).first() if submission else None
+
+
 @transaction.atomic
 def edit_export(*, export: Export, spec: ExportSpec, version: int | None, by: Actor, now: datetime) -> Export:
     """Change a recurring or live export; the run under way keeps its settings. `version` is what the editor saw."""
@@ -65,7 +86,7 @@ def edit_export(*, export: Export, spec: ExportSpec, version: int | None, by: Ac
     export = locked(export)
     _refuse_unless_editable(export)
     if version is not None and version != export.version:
-        raise Refused("Somebody changed this export while you were editing it. Reload it, and make your change again.")
+        raise Stale(f"{who_changed(export, now=now)} while you were editing it. Reload it, and make your change again.")
     before, spec = spec_of(export), _tidy(spec)
     if spec.type != before.type:
         message = "You cannot change the export from User Profile to Event and vice-versa. Create a new export."

@@ -1,8 +1,11 @@
 """Making a new export from an old one: a duplicate, or one that goes on where a stopped one stood."""
 
+import re
 from dataclasses import replace
 from datetime import datetime
+from itertools import count
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F, Max
@@ -10,20 +13,35 @@ from django.db.models.functions import Greatest
 
 from exports import actions, runs, schedule
 from exports.models import Export, Frequency, Held, Run, Shard, Status
-from exports.spec import ExportSpec, check, spec_of
+from exports.spec import MAX_NAME, ExportSpec, check, spec_of
 from exports_portal.common import audit, bells
 from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Refused
 
+NUMBERED = re.compile(r" \((copy|continued)( \d+)?\)$")
 TAKE_HELD = """
 INSERT INTO exports_held (export_id, shard_id, record_id, ids, not_before, message)
 SELECT %s, %s, record_id, ids, not_before, message FROM exports_held WHERE export_id = %s ORDER BY id
 """
 
 
-def duplicate_export(*, export: Export, by: Actor, now: datetime) -> Export:
-    """Create the same export once more. Days that lie too far back by now become the oldest ones allowed."""
-    return actions.create_export(project=export.project, spec=fresh_spec(export, now=now), by=by, now=now)
+def duplicate_export(*, export: Export, by: Actor, now: datetime, submission: UUID | None = None) -> Export:
+    """Create the same export once more, under a name of its own. `submission`: as of create_export.
+
+    Days that lie too far back by now become the oldest ones allowed.
+    """
+    if made := actions.made_by(submission, export.project):
+        return made
+    spec = replace(fresh_spec(export, now=now), name=another_name(export, "copy"))
+    return actions.create_export(project=export.project, spec=spec, by=by, now=now, submission=submission)
+
+
+def another_name(export: Export, kind: str) -> str:
+    """What a new export may be called, so that the two can be told apart: "October (copy)", then "October (copy 2)"."""
+    stem = NUMBERED.sub("", export.label)[: MAX_NAME - 20]
+    taken = set(export.project.exports.filter(name__startswith=stem).values_list("name", flat=True))
+    names = (f"{stem} ({kind}{f' {number}' if number > 1 else ''})" for number in count(1))
+    return next(name for name in names if name not in taken)
 
 
 def fresh_spec(export: Export, *, now: datetime) -> ExportSpec:
@@ -46,7 +64,8 @@ def continue_export(*, export: Export, by: Actor, now: datetime) -> Export:
     old = actions.locked(export)
     _refuse_unless_stopped(old)
     _fence_off(old)
-    integration = check(spec_of(old), project=old.project, now=now, previous=spec_of(old))
+    spec = replace(spec_of(old), name=another_name(old, "continued"))
+    integration = check(spec, project=old.project, now=now, previous=spec)
     new = Export(
         project=old.project,
         created_by=actions.user_of(by),
@@ -57,7 +76,7 @@ def continue_export(*, export: Export, by: Actor, now: datetime) -> Export:
         next_tx_id=old.next_tx_id,
         continues=old,
     )
-    new.apply(spec_of(old), integration)
+    new.apply(spec, integration)
     actions.share_fault(new, now=now)
     reading = Run.objects.filter(export=old, reading=True).order_by("sequence").first()
     new.next_run_at = _next_run(old, reading, now=now)

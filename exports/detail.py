@@ -1,52 +1,28 @@
 """The View page of one export: each tab asks for its own rows, and only when it is shown."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from django.core.paginator import Page
-from django.db.models import Q
 from django.http import QueryDict
 
 from exports import skipped
 from exports.chart import Chart, chart_of
 from exports.delay import Delay
+from exports.forms import SubmissionForm
+from exports.history import Change, history
 from exports.models import Export, Frequency, Rejected, Run, Shard, Skipped, Status
 from exports.models.export import is_accounted_for
 from exports.presenting import ExportLine, RunLine
 from exports.preview import PreviewRecord, sample
 from exports.rejected import clean_reason, ids_in, reasons
 from exports_portal.common import words
-from exports_portal.common.models import AuditEntry
 from exports_portal.common.paging import KeyPaginator
 
 TABS = ("runs", "rejected", "skipped", "payload", "settings", "history")
 PAYLOADS = 10
 PER_PAGE = 20
-CHANGES_SHOWN = 100
-ACTS = {
-    "create": "Created",
-    "edit": "Edited",
-    "start": "Started",
-    "wait": "Waiting for the next run",
-    "finish": "Done",
-    "stop": "Stopped",
-    "retry": "Retried",
-    "run_now": "Run now",
-    "resend": "Rejected records sent again",
-    "continue": "Continued from where another stopped",
-}
-
-
-@dataclass(frozen=True)
-class Change:
-    """One line of the history: who did what, and which fields went from what to what."""
-
-    at: datetime
-    actor: str
-    act: str
-    fields: list[tuple[str, Any, Any]]
 
 
 class Detail:
@@ -60,6 +36,10 @@ class Detail:
     @property
     def latest(self) -> RunLine | None:
         return self.line.latest
+
+    @property
+    def duplicate_form(self) -> SubmissionForm:
+        return SubmissionForm()
 
     @property
     def is_single(self) -> bool:
@@ -141,6 +121,11 @@ class Detail:
     @property
     def sample(self) -> PreviewRecord | None:
         return self.samples[0] if self.samples else None
+
+    @property
+    def sample_note(self) -> str:
+        """What the record beside the chart is: of an export that goes on it may be older than the export."""
+        return "one of its records" if self.is_single else "an example from the last 24 hours"
 
     @property
     def no_sample(self) -> str:
@@ -230,20 +215,6 @@ class Detail:
 
     @cached_property
     def history(self) -> list[Change]:
-        runs = list(self.export.runs.order_by("-sequence").values_list("pk", flat=True)[:CHANGES_SHOWN])
-        mine = Q(target_type="export", target_id=self.export.pk) | Q(target_type="run", target_id__in=runs)
-        entries = AuditEntry.objects.filter(mine, project_id=self.export.project_id).order_by("-id")[:CHANGES_SHOWN]
-        return [_change(entry) for entry in entries]
-
-
-def _change(entry: AuditEntry) -> Change:
-    noun, _, verb = entry.action.partition(".")
-    act = ACTS.get(verb, verb.replace("_", " ").capitalize())
-    fields = []
-    if verb == "edit":
-        fields = [(_label(name), entry.before.get(name), value) for name, value in entry.after.items()]
-    return Change(entry.at, entry.actor, f"Run {act.lower()}" if noun == "run" else act, fields)
-
-
-def _label(name: str) -> str:
-    return name.removesuffix("_id").replace("_", " ").capitalize()
+        finished = self.latest.run.finished_at if self.latest else None
+        end = max(filter(None, (self.export.updated_at, finished)))
+        return history(self.export, until=None if self.export.is_active else end)

@@ -3,6 +3,7 @@
 import copy
 from datetime import date
 from typing import Any
+from uuid import uuid4
 
 from django import forms
 from django.utils.html import format_html
@@ -85,8 +86,16 @@ class LinesField(forms.CharField):
         return tuple(line.strip() for line in (super().clean(value) or "").splitlines() if line.strip())
 
 
-class ExportForm(forms.Form):
+class SubmissionForm(forms.Form):
+    """Tells a form that was sent twice, as by a double click without a script, from two forms."""
+
+    submission = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
+
+
+class ExportForm(SubmissionForm):
     """Dates are local days of the project. A preset wins over the two dates beside it."""
+
+    is_stale = False  # somebody else has changed the export meanwhile
 
     integration = forms.TypedChoiceField(
         label="Partner Nickname",

@@ -76,7 +76,12 @@ def form_for(project: Project, partner: str, data: Any, *, now: datetime, export
 def create(form: ExportForm, *, project: Project, by: Actor, now: datetime) -> Export | None:
     """The new export; None when the form says what is wrong."""
     made: list[Export] = []
-    _take(form, lambda: made.append(actions.create_export(project=project, spec=form.spec(), by=by, now=now)))
+
+    def act() -> None:
+        submission = form.cleaned_data["submission"]
+        made.append(actions.create_export(project=project, spec=form.spec(), by=by, now=now, submission=submission))
+
+    _take(form, act)
     return made[0] if made else None
 
 
@@ -95,6 +100,7 @@ def _take(form: ExportForm, act: Callable[[], Any]) -> bool:
         return accepts(form, act)
     except Refused as error:
         form.add_error(None, str(error))
+        form.is_stale = isinstance(error, actions.Stale)
         return False
 
 

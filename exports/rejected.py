@@ -52,8 +52,8 @@ def resend(
     if old and not consent:
         records = "record was" if old == 1 else "records were"
         raise ConsentNeeded(
-            f"{old:,} {records} rejected more than 7 days ago. The partner recognises repeats for 7 days only: should "
-            "it have taken any of them, it would count twice. Confirm that you want that."
+            f"{old:,} {records} rejected more than 7 days ago. The partner recognises repeats for 7 days only: what it "
+            "has taken after all would count twice. Confirm that you want this."
         )
     detail = {"reason": reason or "", "older_than_7_days": old, "run": run.pk if run else None}
     queued = 0

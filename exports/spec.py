@@ -16,6 +16,7 @@ from partners.models import Integration
 from projects.models import Project
 
 IDENTIFIERS = ("identity", "email", "phone")
+MAX_NAME = 200
 GOING_ON = (Frequency.RECURRING, Frequency.LIVE)  # they may turn into each other
 OFFERED = (Frequency.ONE_TIME, *GOING_ON)
 
@@ -105,8 +106,8 @@ def check(spec: ExportSpec, *, project: Project, now: datetime, previous: Export
 
 
 def _check_name(spec: ExportSpec, errors: _Errors) -> None:
-    if len(spec.name) > 200:
-        errors.add("name", f"The name has {len(spec.name)} characters; 200 is the most.")
+    if len(spec.name) > MAX_NAME:
+        errors.add("name", f"The name has {len(spec.name)} characters; {MAX_NAME} is the most.")
 
 
 def _check_type(spec: ExportSpec, integration: Integration | None, errors: _Errors) -> None:

@@ -1,6 +1,7 @@
 """Settings > Partners > Exports: the list, one export, and what can be done with it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -14,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from exports import actions, again, panel, rejected
 from exports.detail import PER_PAGE, Detail
 from exports.filters import ExportFilter
+from exports.forms import SubmissionForm
 from exports.listing import Filters, chosen_size, paged
 from exports.models import Export, Frequency, Rejected
 from exports.presenting import lines
@@ -79,7 +81,7 @@ def export_new(request: ProjectRequest, project: Project, partner: str) -> HttpR
     if _is_wanted(request):
         export = panel.create(form, project=project, by=actor_of(request.user), now=timezone.now())
         if export is not None:
-            messages.success(request, _with_link(f"{all_adapters()[partner].label} data export initiated.", export))
+            messages.success(request, _with_link(f"{all_adapters()[partner].label} data export initiated", export))
             return go_to(request, _list_url(project))
     return _panel(request, project, form, partner=partner)
 
@@ -111,7 +113,7 @@ def export_stop(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
         except Refused as error:
             refused = str(error)
         else:
-            messages.success(request, _with_link(f"{export.integration.adapter.label} data export stopped.", export))
+            messages.success(request, _with_link(f"{export.integration.adapter.label} data export stopped", export))
             return go_to(request, _list_url(project))
     context = {
         "title": "Stop export?",
@@ -150,7 +152,9 @@ def export_run_now(request: ProjectRequest, project: Project, pk: int) -> HttpRe
 @project_page(*EDITORS)
 def export_duplicate(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
     """Duplicate: the same export once more."""
-    return _make(request, project, pk, again.duplicate_export)
+    form = SubmissionForm(request.POST)
+    submission = form.cleaned_data["submission"] if form.is_valid() else None
+    return _make(request, project, pk, partial(again.duplicate_export, submission=submission))
 
 
 @require_POST
@@ -204,7 +208,7 @@ def _make(request: ProjectRequest, project: Project, pk: int, verb: Callable[...
     except (Invalid, Refused) as error:
         messages.error(request, error.sentence if isinstance(error, Invalid) else str(error))
         return redirect("exports:export-view", project.account_id, pk)
-    messages.success(request, f"{new.integration.adapter.label} data export initiated.")
+    messages.success(request, f"{new.integration.adapter.label} data export initiated as “{new.label}”")
     return redirect("exports:export-view", project.account_id, new.pk)
 
 

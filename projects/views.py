@@ -38,11 +38,20 @@ def project_edit(request: ProjectRequest, project: Project) -> HttpResponse:
     before = {"name": project.name, "timezone": project.timezone}
     form = ProjectForm(request.POST or None, initial=before)
     if request.method == "POST" and accepts(form, lambda: _save(request, project, form)):
-        messages.success(request, "Project settings saved")
+        messages.success(request, _saved(project, before))
         return redirect("projects:project-edit", project.account_id)
     rows = project.credentials.select_related("created_by").order_by("revoked_at", "-pk")
     context = {"form": form, "credentials": rows, "is_admin": request.role == Role.ADMIN, "project": project}
     return render(request, "projects/project_edit.html", context, status=422 if form.errors else 200)
+
+
+def _saved(project: Project, before: dict[str, str]) -> str:
+    if project.timezone == before["timezone"]:
+        return "Project settings saved"
+    return (
+        f"Project settings saved. Days and recurring exports follow {project.timezone} from now on, in place of "
+        f"{before['timezone']}; runs that exist keep their windows."
+    )
 
 
 def _save(request: ProjectRequest, project: Project, form: ProjectForm) -> None:

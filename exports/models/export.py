@@ -126,6 +126,9 @@ class Export(models.Model):
     continues = models.OneToOneField(
         "self", null=True, on_delete=models.SET_NULL, related_name="continued_by", editable=False
     )
+    submission = models.UUIDField(
+        null=True, editable=False, help_text="of the form that it was created by: sent twice, that makes one export"
+    )
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(editable=False)
     created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+", editable=False)
@@ -152,6 +155,7 @@ class Export(models.Model):
             models.CheckConstraint(
                 name="selected_has_events", condition=~Q(events="selected") | Q(selected_events__len__gt=0)
             ),
+            models.UniqueConstraint(fields=["project", "submission"], name="one_export_per_submission"),
             models.CheckConstraint(name="export_status_known", condition=Q(status__in=Status.values)),
         ]
         indexes = [

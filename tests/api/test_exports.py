@@ -223,7 +223,7 @@ def test_a_stale_version_is_409_and_changes_nothing(api, recurring):
     assert api.patch(f"{ADDRESS}{pk}/", {"name": "A", "version": 1}).status_code == 200
     answer = api.patch(f"{ADDRESS}{pk}/", {"name": "B", "version": 1})
     assert answer.status_code == 409
-    assert "Somebody changed" in answer.json()["detail"]
+    assert "changed this export" in answer.json()["detail"]
     assert api.get(f"{ADDRESS}{pk}/").json()["name"] == "A"
 
 

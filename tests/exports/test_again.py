@@ -19,8 +19,15 @@ def stop(export: Export) -> Export:
 def test_a_duplicate_is_a_new_export_with_the_same_settings(recurring):
     old = stop(recurring(name="Nightly", excluded_properties=("Phone",)))
     new = again.duplicate_export(export=old, by=ANN, now=now())
-    assert (new.pk != old.pk, new.status, new.name) == (True, Status.PENDING, "Nightly")
+    assert (new.pk != old.pk, new.status, new.name) == (True, Status.PENDING, "Nightly (copy)")
     assert spec_of(new).excluded_properties == ("Phone",)
+
+
+def test_names_of_new_exports_differ_from_those_that_are_there(recurring):
+    old = stop(recurring(name="Nightly (copy)"))
+    assert again.continue_export(export=old, by=ANN, now=now()).name == "Nightly (continued)"
+    assert again.duplicate_export(export=old, by=ANN, now=now()).name == "Nightly (copy 2)"
+    assert len(again.duplicate_export(export=recurring(name="x" * 200), by=ANN, now=now()).name) < 200
 
 
 def test_a_duplicate_of_an_old_one_time_export_covers_days_that_may_be_chosen(one_time, project):

@@ -127,7 +127,7 @@ def test_of_two_who_edit_at_the_same_moment_one_is_told(recurring):
     for each in people:
         each.join()
     export.refresh_from_db()
-    told = [text for text in outcomes if text.startswith("Somebody changed this export")]
+    told = [text for text in outcomes if "changed this export a few seconds ago while you were editing it" in text]
     assert (len(told), export.version, export.name in outcomes) == (1, 2, True)
 
 

@@ -129,7 +129,7 @@ def test_a_second_editor_is_told(recurring):
     export = recurring()
     spec = ExportSpec(**{**vars(spec_of(export)), "name": "Mine"})
     actions.edit_export(export=export, spec=spec, version=1, by=ANN, now=now())
-    with pytest.raises(Refused, match="Somebody changed this export"):
+    with pytest.raises(Refused, match="changed this export"):
         actions.edit_export(export=export, spec=spec, version=1, by=ANN, now=now())
 
 

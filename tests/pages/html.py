@@ -90,7 +90,7 @@ class Form(HTMLParser):
         given = {name: value or "" for name, value in attrs}
         if tag == "form" and self._wanted in given.get("action", ""):
             self.action, self._inside = given["action"], True
-        elif self._inside and tag == "input":
+        elif self._inside and tag == "input" and "name" in given:
             self._add(given, is_checked="checked" in given)
         elif self._inside and tag == "button":
             self._button = [(given["name"], given["value"])] if "name" in given else []

@@ -81,8 +81,18 @@ def test_a_preset_fills_the_dates_and_the_estimate_follows(signed_in: Page, expo
     signed_in.get_by_label("Search events").fill("charg")
     expect(signed_in.get_by_role("checkbox", name="Searched")).to_be_hidden()
     signed_in.get_by_role("checkbox", name="Charged").check()
-    expect(signed_in.get_by_role("button", name="Remove Charged")).to_be_visible()
+    expect(signed_in.get_by_role("radio", name="Selected events 1 chosen")).to_be_checked()
     expect(signed_in.locator("#sent")).to_contain_text("About 2 records.")
+    signed_in.get_by_role("button", name="Remove Charged").click()
+    expect(signed_in.get_by_role("radio", name="Selected events you choose")).to_be_visible()
+
+
+def test_the_typeface_comes_from_the_portal(signed_in: Page, exports: str, live_server: Any) -> None:
+    signed_in.goto(exports)
+    signed_in.wait_for_function("[...document.fonts].some(font => font.family === 'Inter' && font.status === 'loaded')")
+    names = "performance.getEntriesByType('resource').map(entry => entry.name)"
+    fonts = [name for name in signed_in.evaluate(names) if name.endswith(".woff2")]
+    assert fonts == [f"{live_server.url}/static/fonts/inter-latin.woff2"]
 
 
 def test_only_the_fields_of_the_chosen_frequency_show(signed_in: Page, exports: str) -> None:
@@ -171,7 +181,7 @@ def test_old_rejected_records_go_once_the_consent_is_ticked(signed_in: Page, exp
     signed_in.get_by_role("link", name="silenced 1").click()
     signed_in.get_by_role("button", name="Send all of this reason again").click()
     expect(signed_in.get_by_text("1 record was rejected more than 7 days ago")).to_be_visible()
-    signed_in.get_by_label("Also those older than 7 days").check()
+    signed_in.get_by_label("Also those rejected more than 7 days ago").check()
     signed_in.get_by_role("button", name="Send all of this reason again").click()
     expect(signed_in.get_by_text("1 record is being sent again")).to_be_visible()
     assert list(run.rejected_records.filter(resend_at__isnull=False).values_list("reason", flat=True)) == ["silenced"]

@@ -1,21 +1,27 @@
 """The panel Export to Amplitude, Update export, and Stop export?"""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.template.loader import render_to_string
 
 from events.models import LogBase
+from exports import actions
 from exports.models import Export
 from exports.pace import Pace, pace_of
 from exports.panel import Sent
 from exports.preview import Preview
+from exports.spec import ExportSpec
+from exports_portal.common.audit import PORTAL
 from exports_portal.common.models import AuditEntry
 from partners.registry import adapter_for
 from projects.models import Project
 from tests.factories import EventFactory, EventNameFactory, ExportFactory, IntegrationFactory, PersonFactory, RunFactory
-from tests.pages.html import Site, body, text
+from tests.pages.html import Form, Site, body, text
 
 PANEL = {
     "name": "",
@@ -57,6 +63,52 @@ def test_exporting_closes_the_panel_with_the_message(
     assert export.status == "PENDING"
     today = local_today(project)
     assert (export.date_from, export.date_to) == (today - timedelta(days=6), today)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_form_that_is_sent_twice_makes_one_export(
+    exports: str, site: Site, panel: dict[str, Any], project: Project
+) -> None:
+    form = Form(site.get(f"{exports}new/amplitude/"), "new/amplitude/")
+    given = {**panel, "submission": dict(form.fields)["submission"]}
+    shown = [text(site.client.post(f"{exports}new/amplitude/", given, follow=True)) for _ in range(2)]
+    assert all("Amplitude data export initiated View export" in page for page in shown)
+    first = project.exports.get()
+    assert AuditEntry.objects.filter(action="export.create").count() == 1
+    site.post(f"{exports}new/amplitude/", {**given, "name": "Changed after Back"})
+    assert project.exports.exclude(pk=first.pk).get().name == "Changed after Back"
+    refused = site.post(f"{exports}new/amplitude/", {**panel, "submission": "nonsense"})
+    assert "Enter a valid UUID." in text(refused)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_forms_that_arrive_at_once_make_one_export(project: Project, integration: Any) -> None:
+    spec, form = ExportSpec(integration.pk, "live"), uuid4()
+
+    def create(_: int) -> int:
+        export = actions.create_export(project=project, spec=spec, by=PORTAL, now=datetime.now(UTC), submission=form)
+        connection.close()
+        return export.pk
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(create, range(4)))) == 1
+    assert project.exports.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_duplicate_pressed_twice_makes_one_copy_with_a_name_of_its_own(
+    exports: str, site: Site, project: Project, integration: Any
+) -> None:
+    export = ExportFactory(project=project, integration=integration, recurring=True)
+    form = Form(site.get(f"{exports}{export.pk}/"), "duplicate/")
+    first, second = form.press(site, "Duplicate"), form.press(site, "Duplicate")
+    assert first.request["PATH_INFO"] == second.request["PATH_INFO"]
+    copy = project.exports.exclude(pk=export.pk).get()
+    assert copy.name == "Growth analytics (copy)"
+    Form(site.get(f"{exports}{copy.pk}/"), "duplicate/").press(site, "Duplicate")
+    assert set(project.exports.values_list("name", flat=True)) == {
+        "", "Growth analytics (copy)", "Growth analytics (copy 2)",
+    }  # fmt: skip
 
 
 @pytest.mark.django_db(transaction=True)
@@ -273,12 +325,24 @@ def test_updating_an_export(exports: str, site: Site, project: Project, panel: d
         "events": "engagement", "version": export.version,
     }  # fmt: skip
     shown = text(site.client.post(url, given, follow=True))
-    assert "Amplitude data export updated. The change applies from the next run." in shown
+    assert "Amplitude data export updated. The change applies from the next run. View export" in shown
     export.refresh_from_db()
     assert export.events == "engagement"
     stale = site.post(url, given)
     assert stale.status_code == 422
-    assert "Somebody changed this export while you were editing it." in text(stale)
+    assert "asha.rao@example.com changed this export a few seconds ago while you were editing it." in text(stale)
+    assert f'<a href="{url}">Reload it</a>' in body(stale)
+
+
+def test_the_number_of_chosen_events_stands_on_their_card(
+    exports: str, site: Site, project: Project, panel: dict[str, Any]
+) -> None:
+    for name in ("Charged", "Searched"):
+        EventNameFactory(project=project, name=name)
+    url = f"{exports}new/amplitude/"
+    assert "Selected events you choose" in site.text(url)
+    chosen = {**panel, "events": "selected", "selected_events": ["Charged", "Searched"], "frequency": "hourly"}
+    assert "Selected events 2 chosen" in text(site.post(url, chosen))
 
 
 def test_what_a_restored_dump_refuses_is_said_in_the_panel(exports: str, site: Site, panel: dict[str, Any]) -> None:
@@ -313,7 +377,8 @@ def test_stopping_asks_and_then_stops(exports: str, site: Site, project: Project
     assert export.status == "PENDING"
     response = site.client.post(url, follow=True)
     assert response.request["PATH_INFO"] == exports
-    assert "Amplitude data export stopped" in text(response)
+    assert "Amplitude data export stopped View export" in text(response)
+    assert f'<a href="{exports}{export.pk}/">View export</a>' in body(response)
     assert "STOPPED" in text(response)
     assert AuditEntry.objects.filter(action="export.stop", actor="asha.rao@example.com").exists()
 

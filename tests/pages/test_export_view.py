@@ -5,11 +5,19 @@ from typing import Any
 
 import pytest
 
-from exports import schedule
+from exports import lifecycle, schedule
 from exports_portal.common import audit
-from exports_portal.common.audit import Actor
+from exports_portal.common.audit import PORTAL, Actor
+from partners import actions as partner_actions
 from projects.models import Project
-from tests.factories import EventFactory, ExportFactory, RejectedFactory, RunFactory, SkippedFactory
+from tests.factories import (
+    EventFactory,
+    ExportFactory,
+    IntegrationFactory,
+    RejectedFactory,
+    RunFactory,
+    SkippedFactory,
+)
 from tests.pages.html import Form, Site, body, element, text
 
 
@@ -117,6 +125,7 @@ def test_ten_records_stand_on_their_tab_as_the_partner_gets_them(
         EventFactory(project=project, received_at=datetime.now(UTC) - timedelta(hours=1))
     response = site.get(url, {"tab": "payload"})
     assert text(response).count('"insert_id"') == 11  # the one beside the chart, too
+    assert "an example from the last 24 hours, exactly as Amplitude gets it" in text(response)
     assert "ten records" in text(response)
 
 
@@ -152,6 +161,39 @@ def test_history_tells_who_changed_what(url: str, site: Site, export: Any) -> No
         target=export, before={"every_hours": 24}, after={"every_hours": 12},
     )  # fmt: skip
     assert "asha@example.com Edited Every hours: 24 → 12" in site.text(url, {"tab": "history"})
+
+
+def test_history_shows_values_as_people_know_them(
+    url: str, site: Site, project: Project, export: Any, integration: Any
+) -> None:
+    other = IntegrationFactory(project=project, nickname="Elsewhere")
+    before = {"integration_id": integration.pk, "frequency": "live", "selected_events": [], "start_date": None}
+    after = {"integration_id": other.pk, "frequency": "recurring", "selected_events": ["A", "B"]}
+    audit.record(
+        action="export.edit", by=Actor(None, "asha@example.com"), now=datetime.now(UTC), project_id=export.project_id,
+        target=export, before=before, after={**after, "start_date": "2026-11-01"},
+    )  # fmt: skip
+    shown = site.text(url, {"tab": "history"})
+    assert "Integration: Growth analytics → Elsewhere" in shown
+    assert "Frequency: Live Data Streaming → Recurring" in shown
+    assert "Selected events: none → A, B" in shown
+    assert "Start date: none → 1 Nov 2026" in shown
+
+
+def test_history_tells_why_the_portal_stopped_it_and_which_faults_there_were(
+    url: str, site: Site, export: Any, integration: Any
+) -> None:
+    now = datetime.now(UTC)
+    fault = "Amplitude does not know the API key."
+    partner_actions.record_setup_fault(integration=integration, message=fault, now=now, again=None)
+    lifecycle.stop(export, by=PORTAL, now=now, reason="Amplitude accepted no request for 3 days.")
+    shown = site.text(url, {"tab": "history"})
+    assert f"Setup fault: nothing is sent {fault}" in shown
+    assert "Stopped Amplitude accepted no request for 3 days." in shown
+    type(integration).objects.update(setup_fault="")
+    later = now + timedelta(days=1)
+    partner_actions.record_setup_fault(integration=integration, message="Another fault.", now=later, again=None)
+    assert "Another fault." not in site.text(url, {"tab": "history"})
 
 
 @pytest.mark.parametrize("tab", ["runs", "rejected"])
@@ -194,7 +236,7 @@ def test_an_export_that_the_portal_stopped_says_how_to_go_on_and_where_it_went_o
     assert "once that is mended, continue from where it stopped" in site.text(url)
     new = site.post(f"{url}continue/", {})["Location"]
     shown = site.text(url)
-    assert "Continued from where it stopped as Growth analytics" in shown
+    assert "Continued from where it stopped as Growth analytics (continued)" in shown
     assert "once that is mended" not in shown
     assert f'href="{new}"' in body(site.get(url))
     assert "Goes on where an earlier export stopped" in site.text(new)

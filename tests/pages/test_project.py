@@ -10,9 +10,12 @@ from tests.pages.html import Site, body, text
 def test_name_and_time_zone_are_saved(site: Site, project: Project) -> None:
     url = f"/{project.account_id}/settings/project/"
     response = site.client.post(url, {"name": "Renamed", "timezone": "Europe/Berlin"}, follow=True)
-    assert "Project settings saved" in text(response)
+    assert "Days and recurring exports follow Europe/Berlin from now on, in place of Asia/Kolkata" in text(response)
     project.refresh_from_db()
     assert (project.name, project.timezone) == ("Renamed", "Europe/Berlin")
+    again = site.client.post(url, {"name": "Renamed again", "timezone": "Europe/Berlin"}, follow=True)
+    assert "Project settings saved" in text(again)
+    assert "from now on" not in text(again)
 
 
 def test_wrong_settings_are_named_at_their_fields(site: Site, project: Project) -> None:
