@@ -10,6 +10,7 @@ BENCHMARKS = {
     "benchmarks.delivery": ["--events", "2000000", "--pairs", "3"],
     "benchmarks.profiles": ["--people", "1000000", "--pairs", "3"],
     "benchmarks.live": ["--seconds", "300", "--idle-seconds", "120"],
+    "benchmarks.log": [],
     "benchmarks.midnight": ["--exports", "10000"],
     "benchmarks.pages": ["--exports", "100000", "--runs", "1000000"],
 }

@@ -212,7 +212,8 @@ def main() -> None:
     django.setup()
     from django.db import connection
 
-    logging.disable(logging.INFO)
+    if "BENCHMARK_LOG" not in os.environ:
+        logging.disable(logging.INFO)
     senders: dict[str, Callable[[str, int], None]] = {
         "portal": portal,
         "portal_two_workers": portal_two_workers,

@@ -19,6 +19,7 @@ from exports.spec import ExportSpec, check, cleaned, spec_of
 from exports_portal.common import audit, bells
 from exports_portal.common.audit import PORTAL, Actor
 from exports_portal.common.errors import Invalid, Refused
+from exports_portal.common.log_context import request_id
 from partners import actions as partner_actions
 from partners.models import Integration
 from projects.models import Project, User
@@ -149,6 +150,7 @@ def retry_export(*, export: Export, by: Actor, now: datetime) -> Export:
         for integration in Integration.objects.filter(pk__in=integration_ids).defer("secrets"):
             partner_actions.resume(integration=integration)
         Export.objects.filter(pk=export.pk).update(needs_attention=False)
+        export.runs.active().update(request_id=request_id())
         audit.record(action="export.retry", by=by, now=now, project_id=export.project_id, target=export)
     _release_held(export, now=now)
     bells.ring_tick()

@@ -17,6 +17,7 @@ from exports.spec import MAX_NAME, ExportSpec, check, spec_of
 from exports_portal.common import audit, bells
 from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Refused
+from exports_portal.common.log_context import request_id
 
 NUMBERED = re.compile(r" \((copy|continued)( \d+)?\)$")
 TAKE_HELD = """
@@ -152,6 +153,7 @@ def _same_window(reading: Run | None, old: Export, new: Export, *, now: datetime
         settings=settings,
         reading=reading is not None,
         created_at=now,
+        request_id=request_id(),
         **window,
     )
 

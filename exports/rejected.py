@@ -14,6 +14,7 @@ from exports.models import Export, Rejected, Run, Shard, Status
 from exports_portal.common import audit, bells
 from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Invalid, Refused
+from exports_portal.common.log_context import request_id
 from partners.models import Integration
 
 # Amplitude drops a repeat by its insert_id for 7 days (Amplitude, HTTP V2); later it would count twice.
@@ -84,6 +85,7 @@ def _queue(
     if _hold(export) == Status.STOPPED != status:
         return None
     rows = Rejected.objects.filter(pk__in=keys)
+    Run.objects.filter(pk__in=rows.order_by().values("run")).update(request_id=request_id())
     # The shards before the records, as whoever settles does. least() passes over null: what waits may wait for less.
     first = Least(F("resend_at"), Value(now))
     shards = Shard.objects.filter(pk__in=rows.order_by().values("shard"))

@@ -13,6 +13,7 @@ from events import catalogue, counts, logs, positions, store
 from exports import schedule
 from exports.models import Axis, EventChoice, Export, Frequency, Run, Shard
 from exports.models.export import ExportQuerySet
+from exports_portal.common.log_context import request_id
 from partners.contract import EncodeOptions, Encoder
 from partners.models import Integration
 
@@ -235,6 +236,7 @@ def _create(plans: Sequence[_Plan], *, now: datetime) -> list[Run]:
             until_tx_id=until_tx_id,
             settings=frozen_settings(export),
             created_at=now,
+            request_id=request_id(),
         )
         where = log_filter(run)
         key = (where, axis, window if axis == Axis.TIME or not from_tx_id else None, from_tx_id, until_tx_id)

@@ -8,9 +8,12 @@ import signal
 import warnings
 from typing import Any
 
+import structlog
 from celery import Celery, bootsteps
 from celery.exceptions import SecurityWarning
-from celery.signals import setup_logging, task_prerun, worker_process_init
+from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init
+from django.dispatch import receiver
+from django_structlog.celery.signals import modify_context_before_task_publish
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 from exports_portal.processes import die_with_parent
@@ -58,6 +61,18 @@ def use_our_logging(**_kwargs: Any) -> None:
     from exports_portal.logging import configure
 
     configure(settings.LOGGING)
+
+
+@receiver(modify_context_before_task_publish)
+def send_no_context(context: dict[str, Any], **_kwargs: Any) -> None:
+    """A task tells what its lines are about itself (common.log_context): not who rang for it."""
+    context.clear()
+
+
+@task_postrun.connect
+def forget_context(**_kwargs: Any) -> None:
+    """What the process says between two tasks belongs to neither."""
+    structlog.contextvars.clear_contextvars()
 
 
 @task_prerun.connect

@@ -39,6 +39,13 @@ def mask_secrets(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> 
     return line
 
 
+def drop_nothings(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A pair without a value says nothing, in either shape."""
+    for key in [key for key, value in line.items() if value is None]:
+        del line[key]
+    return line
+
+
 def drop_health_requests(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Machines ask for our health every few seconds; that is no news."""
     if line.get("request") in HEALTH_REQUESTS and line.get("event") == "request_finished":
@@ -52,7 +59,7 @@ def render_line(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> s
     if "logger" in line:
         event = f"{line['logger']}: {event}"
     keys = [*(key for key in FIRST if key in line), *(key for key in line if key not in FIRST)]
-    shown = [key for key in keys if key not in LEADING and key not in CELERY_IDS and line[key] is not None]
+    shown = [key for key in keys if key not in LEADING and key not in CELERY_IDS]
     pairs = [f"{key}={_value(line[key])}" for key in shown]
     text = " ".join([str(line["timestamp"]), str(line["level"]), event, *pairs])
     return f"{text}\n{line['exception']}" if line.get("exception") else text
@@ -77,6 +84,7 @@ SHARED: list[Any] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True),
     mask_secrets,
+    drop_nothings,
 ]
 
 

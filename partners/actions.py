@@ -155,7 +155,7 @@ def record_setup_fault(*, integration: Integration, message: str, now: datetime,
     if as_sent.filter(setup_fault="").update(
         setup_fault=message, setup_fault_at=now, probe_at=None if again is None else now + again
     ):
-        log.error("integration.setup_fault", integration=integration.pk, message=message)
+        log.error("integration.setup_fault", project=integration.project_id, integration=integration.pk, why=message)
         audit.record(
             action="integration.setup_fault",
             by=PORTAL,
@@ -181,7 +181,7 @@ def probe(*, integration: Integration, now: datetime) -> bool:
             action="integration.mended", by=PORTAL, now=now, project_id=integration.project_id, target=integration
         )
         transaction.on_commit(bells.ring_tick)
-    log.info("integration.mended", integration=integration.pk)
+    log.info("integration.mended", project=integration.project_id, integration=integration.pk)
     return True
 
 

@@ -22,6 +22,7 @@ from exports.delivery.ahead import ahead
 from exports.delivery.batches import Batch, BatchReader, encode_rows
 from exports.delivery.exchange import Exchange, Result, ids_of
 from exports.delivery.lease import Guard, Heartbeat, Lease, claim
+from exports.delivery.lines import about, set_aside
 from exports.models import Export, Run, Shard, Status
 from exports_portal.common import bells
 from exports_portal.common.database import AWAY, reason
@@ -50,8 +51,7 @@ def work(shard_id: int) -> None:
         .defer("run__integration__secrets")
         .get(pk=shard_id)
     )
-    export = shard.run.export
-    with bound_contextvars(project=export.project_id, export=export.pk, run=shard.run_id, shard=shard.index):
+    with bound_contextvars(**about(shard)):
         if lease.taken_over:
             log.warning("lease.taken_over", unconfirmed=lease.unconfirmed)
         slice_ = Slice(shard, lease)
@@ -223,7 +223,7 @@ class Slice:
         exchange.tell(guard)
         self._recovered(result)
         if sums.rejected or sums.held:
-            log.info("records.set_aside", rejected=len(sums.rejected), held=len(sums.held))
+            log.info("records.set_aside", **set_aside(sums))
         return go_on
 
     def _working_size(self, reader: BatchReader, exchange: Exchange, batch: Batch) -> int | None:

@@ -66,6 +66,9 @@ class Run(models.Model):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     last_error = models.TextField(default="")
+    request_id = models.CharField(
+        max_length=36, default="", db_default="", editable=False, help_text="of the click that set it going, as logged"
+    )
 
     objects = RunQuerySet.as_manager()
 

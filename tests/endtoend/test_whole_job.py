@@ -44,6 +44,13 @@ def test_what_is_uploaded_arrives_at_amplitude_event_by_event(portal: RunningPor
     run = user.api("GET", f"exports/{export['id']}/runs/", expect=200)["results"][0]
     assert (run["status"], run["accounted"], run["read"]) == ("DONE", True, 2_500)
 
+    lines = [line for line in portal.lines if f" export={export['id']} " in line]
+    (created,) = (line for line in lines if "run.created" in line)
+    click = created.partition("request_id=")[2].split()[0]
+    worked = [line for line in lines if "batch.delivered" in line or "run.started" in line or "run.done" in line]
+    assert len(worked) >= 3
+    assert all(f" request_id={click}" in line for line in worked)
+
     arrived = arrivals(portal.addresses["sandbox_eu_url"], KEY)
     assert {arrival["region"] for arrival in arrived} == {"europe"}
     sent = [arrival["event"] for arrival in arrived]
