@@ -10,10 +10,10 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from exports import actions
-from exports.models import Export, Held, Rejected, Run, Shard, Skipped
+from exports.models import Export, Held, Rejected, Run, Shard, Skipped, Total
 from exports.models.counting import COUNTS, TALLIES
 from exports.spec import WRITABLE
-from exports_portal.common.admin import BigTableAdmin, LongListAdmin, link, list_link, pretty
+from exports_portal.common.admin import BigTableAdmin, LongListAdmin, ReadOnlyAdmin, link, list_link, pretty
 from exports_portal.common.audit import actor_of
 from exports_portal.common.errors import Refused
 from projects.models import User
@@ -213,3 +213,8 @@ class HeldAdmin(BigTableAdmin):
 class SkippedAdmin(BigTableAdmin, OfRun):
     list_display = ("id", "run_link", "record_id", "reason")
     list_select_related = ("run",)
+
+
+@admin.register(Total)
+class TotalAdmin(ReadOnlyAdmin):
+    list_display = ("id", *COUNTS, "unconfirmed", "runs_done", "runs_stopped")

@@ -10,7 +10,7 @@ import structlog
 from django.db import connection
 
 from events import positions
-from exports import actions, runs
+from exports import actions, runs, totals
 from exports.delivery.lease import longest
 from exports.models import Frequency
 from exports_portal.common import bells
@@ -130,6 +130,7 @@ def _sweep(*, now: datetime) -> int:
     actions.stop_failing(now=now)
     runs.create_due(now=now)
     wake(now=now)
+    totals.add_up()
     for integration_id in partner_actions.due_probes(now=now):
         bells.ring_probe(integration_id)
     with connection.cursor() as cursor:

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from celery import Celery, bootsteps
 from celery.exceptions import SecurityWarning
-from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init
+from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init, worker_process_shutdown
 from django.dispatch import receiver
 from django_structlog.celery.signals import modify_context_before_task_publish
 from django_structlog.celery.steps import DjangoStructLogInitStep
@@ -81,6 +81,14 @@ def check_connections(**_kwargs: Any) -> None:
     from django.db import close_old_connections
 
     close_old_connections()
+
+
+@worker_process_shutdown.connect
+def tell_timings(**_kwargs: Any) -> None:
+    """A pool process ends without the interpreter's own clean-up."""
+    from exports_portal.common import timings
+
+    timings.flush()
 
 
 @worker_process_init.connect

@@ -3,12 +3,12 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from exports_portal import health
+from exports_portal import health, metrics
 
 urlpatterns = [
     path("live", health.live, name="live"),
     path("ready", health.ready, name="ready"),
-    path("metrics", health.metrics, name="metrics"),
+    path("metrics", metrics.metrics, name="metrics"),
     path("admin/", admin.site.urls),
     path("1/", include("events.api_urls")),  # CleverTap's API
     path("api/", include("exports_portal.api_urls")),  # v1/, schema/, docs/

@@ -11,6 +11,7 @@ from typing import cast
 import structlog
 
 from exports.delivery.lease import Guard
+from exports_portal.common import timings
 from partners.contract import Encoded, Encodings, Refusal, Sender, Skip, Verdict
 from partners.contract import Outcome as Answer
 
@@ -161,6 +162,7 @@ class Exchange:
 
     def _send(self, records: Encodings) -> Verdict:
         verdict = self._sender.send(records)
+        timings.asked_partner(status=verdict.status, ms=verdict.elapsed_ms)
         self.requests += 1
         counts = {"events": len(records), "status": verdict.status, "ms": verdict.elapsed_ms}
         if verdict.outcome is not Answer.ACCEPTED:

@@ -1,6 +1,7 @@
 from exports.models.export import EventChoice, Export, ExportType, Frequency, Status
 from exports.models.record import Held, Rejected, Skipped
 from exports.models.run import Axis, Run, Shard
+from exports.models.total import Total
 
 __all__ = [
     "Axis",
@@ -14,4 +15,5 @@ __all__ = [
     "Shard",
     "Skipped",
     "Status",
+    "Total",
 ]

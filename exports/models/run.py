@@ -155,6 +155,7 @@ class Shard(models.Model):
     unconfirmed = models.IntegerField(default=0, help_text="records behind the cursor, sent without an answer")
     in_flight_again = models.IntegerField(default=0, help_text="the same of held and rejected records, sent again")
     unconfirmed_again = models.IntegerField(default=0, help_text="the same of held and rejected records, sent again")
+    counted = models.BooleanField(default=False, db_default=False, help_text="its run has ended and stands in Total")
 
     class Meta:
         constraints = [
@@ -172,6 +173,7 @@ class Shard(models.Model):
             models.Index(fields=["not_before", "id"], name="open_shards", condition=Q(open=True)),
             models.Index(fields=["resend_at"], name="shards_to_resend", condition=Q(resend_at__isnull=False)),
             models.Index(fields=["lease_until"], name="orphaned_shards", condition=ORPHANED),
+            models.Index(fields=["open", "id"], name="uncounted_shards", condition=Q(counted=False)),
         ]
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ TICK_SECONDS = 30
 QUEUE_KEY = "portal:queue:{}"
 QUEUE_SECONDS = 15  # three beats of a worker
 QUEUES = ("tick", "live", "bulk")
+PARTS = ("tick", *(f"worker {queue}" for queue in QUEUES))  # that must give a sign of life
 ANSWER_SECONDS = 1.0  # the tick and each worker's own loop wait so long at most
 
 
@@ -34,8 +35,7 @@ def serve(queues: Iterable[str]) -> None:
 
 
 def missing() -> list[str]:
-    """What gives no sign of life: "tick" and "worker <queue>" for each queue. Raises redis.RedisError."""
-    names = ["tick", *(f"worker {queue}" for queue in QUEUES)]
+    """The PARTS that give no sign of life. Raises redis.RedisError."""
     with connect() as connection:
         signs = connection.mget([TICK_KEY, *(QUEUE_KEY.format(queue) for queue in QUEUES)])
-    return [name for name, sign in zip(names, signs, strict=True) if sign is None]
+    return [name for name, sign in zip(PARTS, signs, strict=True) if sign is None]

@@ -5,7 +5,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.endtoend.user import User, arrivals, shop_events
 from tests.portal import RunningPortal
@@ -112,6 +115,35 @@ def test_deleted_people_are_in_no_export_and_the_ledger_still_agrees(portal: Run
     assert again["delivered"] == kept < 200
     assert user.api("GET", f"exports/{done['id']}/", expect=200)["delivered"] == 200
     assert portal.manage("check_ledger").returncode == 0
+
+
+def test_metrics_add_up_over_all_processes(portal: RunningPortal, user: User) -> None:
+    """Two web processes and several workers: what they tell is what stands in the database and the log."""
+    session = requests.Session()
+
+    def told() -> dict[tuple[str, ...], float]:
+        text = session.get(f"{portal.url}/metrics", timeout=30).text
+        found = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+        return {(sample.name, *sample.labels.values()): sample.value for sample in found}
+
+    def stored() -> int:
+        with psycopg.connect(portal.addresses["database_url"]) as connection:
+            (delivered,) = connection.execute("SELECT sum(delivered) FROM exports_shard").fetchone() or (0,)
+            return int(delivered)
+
+    def batches() -> int:
+        return sum("batch.delivered" in line for line in list(portal.lines))
+
+    before = told()["portal_http_request_seconds_count", "upload", "200"]
+    for number in range(20):  # each over a connection of its own, so both web processes get some
+        user.session = requests.Session()
+        user.upload(shop_events(number + 1))
+    user.wait_until(lambda: told()["portal_http_request_seconds_count", "upload", "200"] == before + 20, seconds=30)
+    user.wait_until(lambda: told()["portal_records", "delivered"] == stored() >= 2_500, seconds=30)
+    user.wait_until(lambda: told()["portal_partner_request_seconds_count", "200"] == batches() > 0, seconds=30)
+    status = portal.manage("status")
+    assert (status.returncode, status.stderr) == (0, "")
+    assert f"delivered {stored():,}" in status.stdout
 
 
 def test_the_demo_delivers_its_own_exports(portal: RunningPortal) -> None:
