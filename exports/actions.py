@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from events import positions
-from exports import lifecycle, runs, schedule
+from exports import alerts, lifecycle, runs, schedule
 from exports.history import who_changed
 from exports.models import Export, Frequency, Held, Run, Shard, Status
 from exports.spec import ExportSpec, check, cleaned, spec_of
@@ -191,7 +191,9 @@ def stop_failing(*, now: datetime) -> None:
         partner = export.integration.adapter.label
         what = export.last_error.partition(". ")[0]  # not that anything waits: from now on nothing does
         reason = f"{partner} accepted no request for {GIVE_UP.days} days. Last: {what.rstrip('.')}."
-        lifecycle.stop(export, by=PORTAL, now=now, reason=reason)
+        with transaction.atomic():
+            if lifecycle.stop(export, by=PORTAL, now=now, reason=reason):
+                alerts.stopped(export, reason=reason, now=now)
 
 
 def follow_zones(*, now: datetime) -> None:

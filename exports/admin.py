@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from exports import actions
-from exports.models import Export, Held, Rejected, Run, Shard, Skipped, Total
+from exports.models import Alert, Export, Held, Rejected, Run, Shard, Skipped, Total
 from exports.models.counting import COUNTS, TALLIES
 from exports.spec import WRITABLE
 from exports_portal.common.admin import BigTableAdmin, LongListAdmin, ReadOnlyAdmin, link, list_link, pretty
@@ -218,3 +218,17 @@ class SkippedAdmin(BigTableAdmin, OfRun):
 @admin.register(Total)
 class TotalAdmin(ReadOnlyAdmin):
     list_display = ("id", *COUNTS, "unconfirmed", "runs_done", "runs_stopped")
+
+
+@admin.register(Alert)
+class AlertAdmin(BigTableAdmin):
+    list_display = ("id", "export_link", "kind", "message", "since", "notified_at", "resolved_at")
+    list_filter = ("kind",)
+    list_select_related = ("export__integration",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Alert]:
+        return super().get_queryset(request).defer("export__integration__secrets")
+
+    @admin.display(description="export")
+    def export_link(self, row: Alert) -> SafeString | str:
+        return link(row.export)

@@ -7,13 +7,14 @@ from datetime import datetime
 from time import monotonic
 
 import structlog
-from django.db import connection
+from django.db import connection, transaction
 
 from events import positions
-from exports import actions, runs, totals
+from exports import actions, alerts, runs, totals
 from exports.delivery.lease import longest
 from exports.models import Frequency
 from exports_portal.common import bells
+from notifications import dispatch
 from partners import actions as partner_actions
 
 log = structlog.get_logger("exports.tick")
@@ -130,7 +131,11 @@ def _sweep(*, now: datetime) -> int:
     actions.stop_failing(now=now)
     runs.create_due(now=now)
     wake(now=now)
-    totals.add_up()
+    with transaction.atomic():  # each run is looked at once when it has ended, or not at all
+        alerts.runs_ended(totals.add_up(), now=now)
+    alerts.watch_seldom(now=now)
+    for dispatch_id in dispatch.due(now=now):
+        bells.ring_dispatch(dispatch_id)
     for integration_id in partner_actions.due_probes(now=now):
         bells.ring_probe(integration_id)
     with connection.cursor() as cursor:

@@ -5,6 +5,7 @@ them here. Environment variables win. No Django in this module: settings, superv
 """
 
 import fcntl
+import ipaddress
 import json
 import os
 import secrets
@@ -195,6 +196,14 @@ def encryption_keys(given: list[str]) -> list[str]:
             "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
         ) from None
     return given or [secret("encryption_key")]
+
+
+def networks(name: str, given: list[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Networks such as 10.1.0.0/16; SystemExit when one is none."""
+    try:
+        return [ipaddress.ip_network(network.strip()) for network in given]
+    except ValueError as error:
+        raise SystemExit(f"{name} must be networks such as 10.1.0.0/16, separated by commas: {error}.") from None
 
 
 def redis_url() -> str:

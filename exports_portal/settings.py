@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "projects",
     "events",
     "partners",
+    "notifications",
     "exports",
 ]
 
@@ -90,6 +91,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "projects.context.shell",
+                "notifications.context.bell",
             ],
         },
     },
@@ -179,6 +181,8 @@ DJANGO_STRUCTLOG_CELERY_TASK_SUCCESS_LOG_LEVEL = logging.DEBUG
 DJANGO_STRUCTLOG_CELERY_TASK_NOTICE_LOG_LEVEL = logging.DEBUG
 
 globals().update(runtime.email(env.str("EMAIL_URL", "")))
+PORTAL_URL = env.str("PORTAL_URL", runtime.addresses().get("web_url", "")).rstrip("/")
+PORTAL_WEBHOOK_NETWORKS = runtime.networks("PORTAL_WEBHOOK_NETWORKS", env.list("PORTAL_WEBHOOK_NETWORKS", []))
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("PORTAL_EMAIL_FROM", "portal@localhost")
 
 AMPLITUDE_STANDARD_URL = runtime.amplitude_url("AMPLITUDE_STANDARD_URL", env.str("AMPLITUDE_STANDARD_URL", ""))

@@ -14,6 +14,7 @@ urlpatterns = [
     path("api/", include("exports_portal.api_urls")),  # v1/, schema/, docs/
     path("", include("projects.urls")),
     path("", include("partners.urls")),
+    path("", include("notifications.urls")),
     path("", include("exports.urls")),
     path("", include("events.urls")),
 ]

@@ -16,7 +16,7 @@ SECTIONS = {
     ("events", "profile-view"): "profiles",
     ("projects", "team-list"): "team",
 }
-SECTIONS_OF_APPS = {"partners": "partners", "exports": "partners", "projects": "project"}
+SECTIONS_OF_APPS = {"partners": "partners", "exports": "partners", "projects": "project", "notifications": "project"}
 
 
 class Shell:

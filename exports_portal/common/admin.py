@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from exports_portal.common import audit
 from exports_portal.common.models import AuditEntry
 
-OURS = ("projects", "partners", "exports", "events")
+OURS = ("projects", "partners", "notifications", "exports", "events")
 NEVER_IN_AUDIT = ("password",)
 
 

@@ -75,6 +75,11 @@ def ring_probe(integration_id: int) -> None:
     _ring("partners.tasks.probe", "bulk", integration_id)
 
 
+def ring_dispatch(dispatch_id: int) -> None:
+    """Send a mail or a webhook's call of a notification."""
+    _ring("notifications.tasks.send", "bulk", dispatch_id, expires=60)
+
+
 def ring_tick() -> None:
     """Ask for a tick now, instead of within the second."""
     _ring_seldom("exports.tasks.tick", "tick")

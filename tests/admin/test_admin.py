@@ -10,13 +10,16 @@ from django.urls import reverse
 from django.utils import timezone
 
 from events.models import DailyCount, Erased, Erasure, Identifier, LogBase, ProfileChange, RollupPosition
-from exports.models import Export, Held, Total
+from exports.models import Alert, Export, Held, Total
 from exports_portal.common.admin import BoundedPaginator, ReadOnlyAdmin
 from exports_portal.common.models import AuditEntry
+from notifications.actions import News, notify, set_webhook
+from notifications.models import Preferences, Seen
 from projects.models import Credential, Membership, Project, User
 from tests.factories import (
     API_KEY,
     PASSWORD,
+    TESTS,
     EventFactory,
     EventNameFactory,
     ExportFactory,
@@ -31,8 +34,9 @@ from tests.factories import (
     token_for,
 )
 
-OURS = ("common", "projects", "partners", "events", "exports")
+OURS = ("common", "projects", "partners", "events", "notifications", "exports")
 MODELS = sorted((model for app in OURS for model in apps.get_app_config(app).get_models()), key=lambda m: m._meta.label)
+WEBHOOK = "https://hooks.example.com/services/5ecret"
 WRITABLE = {User, Project, Membership}
 
 
@@ -53,6 +57,8 @@ def secrets(db):
     fill_logs(project)
     fill_exports(project)
     Total.objects.create()
+    fill_notifications(project)
+    values += [WEBHOOK, Preferences.objects.get().webhook["secret"]]
     return values
 
 
@@ -84,6 +90,15 @@ def fill_exports(project):
     SkippedFactory(run=run)
     shard = run.shards.get()
     Held.objects.create(export=run.export, shard=shard, record_id=1, ids=["u:customer-1"], not_before=timezone.now())
+
+
+def fill_notifications(project):
+    """The webhook's address and secret are among the secrets."""
+    now, export = timezone.now(), Export.objects.get(project=project)
+    set_webhook(project=project, url=WEBHOOK, by=TESTS, now=now)
+    notify(project=project, news=News("failing", "“Growth” cannot send"), now=now)
+    Seen.objects.create(project=project, user=UserFactory())
+    Alert.objects.create(export=export, kind="failing", since=now)
 
 
 def address(model, page, *args):

@@ -7,8 +7,12 @@ from amplitude_client import WHY_HELD
 from amplitude_client.named import QUOTA_SECONDS, THROTTLE_SECONDS
 from events.models import DailyCount, Identifier
 from exports import schedule
+from exports.models import Export
+from notifications import actions as notifications
+from notifications.actions import News
 from projects.models import Project, Role
 from tests.factories import (
+    TESTS,
     EventFactory,
     EventNameFactory,
     ExportFactory,
@@ -45,6 +49,7 @@ def paint(email: str) -> tuple[Project, dict[str, str]]:
     campaigns = _integration(project, "Campaign attribution", "standard", "77ab")
     _events(project, now)
     running = _exports(project, growth, campaigns, now)
+    _notifications(project, running, now)
     partners, exports = "/settings/partners/", "/settings/partners/exports/"
     pages = {
         "partners": partners,
@@ -70,8 +75,19 @@ def paint(email: str) -> tuple[Project, dict[str, str]]:
         "project": "/settings/project/",
         "credential": "/settings/project/credentials/new/",
         "team": "/settings/team/",
+        "notifications": "/settings/notifications/",
+        "webhook": "/settings/notifications/webhook/",
     }
     return project, pages
+
+
+def _notifications(project: Project, running: Export, now: datetime) -> None:
+    save: dict[str, Any] = {"kinds": ["failing", "stopped"], "emails": ["ops@example.com"], "rejected_percent": 5}
+    notifications.save_preferences(project=project, **save, empty_windows=3, lag_minutes=5, by=TESTS, now=now)
+    notifications.set_webhook(project=project, url="https://hooks.example.com/portal", by=TESTS, now=now)
+    text = "The API key is invalid. Enter the key of the Amplitude project under Partners."
+    news = News("failing", f"“{running.label}” cannot send", text=text, exports=[running.pk])
+    notifications.notify(project=project, news=news, now=now)
 
 
 def _integration(project: Project, nickname: str, residency: str, key_hint: str, **extra: Any) -> Any:

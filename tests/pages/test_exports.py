@@ -154,7 +154,7 @@ def test_the_list_asks_the_same_few_questions_however_many_there_are(
     for place in range(12):
         export = ExportFactory(project=project, integration=other if place % 2 else integration, running=True)
         RunFactory(export=export, running=True, counts={"delivered": place})
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         site.get(exports)
     with django_assert_num_queries(9):
         site.get(exports + "rows/", {"id": [export.pk]}, htmx=True)

@@ -53,6 +53,9 @@ def addresses(project: Project) -> list[str]:
         f"{root}project/credentials/new/",
         f"{root}project/credentials/{project.credentials.get().pk}/revoke/",
         f"{root}team/",
+        f"{root}notifications/",
+        f"{root}notifications/webhook/",
+        f"{root}notifications/webhook/remove/",
     ]
 
 

@@ -167,7 +167,7 @@ def test_the_list_asks_the_same_few_questions_however_many_there_are(
     partners: str, site: Site, project: Project, django_assert_num_queries: Any
 ) -> None:
     IntegrationFactory.create_batch(5, project=project)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         site.get(partners)
 
 

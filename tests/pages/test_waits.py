@@ -142,5 +142,5 @@ def test_waits_cost_two_questions_however_many_exports_wait(
         export = ExportFactory(project=project, integration=integration, recurring=True, running=True)
         run = RunFactory(export=export, running=True, counts={"held": 3})
         HeldFactory.create_batch(3, run=run)
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(15):
         site.get(exports)

@@ -1,0 +1,190 @@
+"""The verbs of notifications: what is told, to whom, and what people have seen."""
+
+import secrets
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.db.models import Max
+
+from exports_portal.common import audit, bells
+from exports_portal.common.audit import Actor
+from exports_portal.common.errors import Invalid, Refused
+from notifications import webhook
+from notifications.models import Channel, Dispatch, Kind, Notification, Preferences, Seen
+from projects.models import Project, User
+
+MOST_EMAILS = 20
+TITLE_CHARACTERS = 300
+
+
+@dataclass(frozen=True)
+class News:
+    """What changed. topic: what it is about; path: the page to look at."""
+
+    kind: str
+    title: str
+    text: str = ""
+    topic: str = ""
+    path: str = ""
+    exports: Sequence[int] = field(default_factory=list)
+
+
+def preferences_of(project: Project) -> Preferences:
+    """Those of the project, or the defaults; not saved then."""
+    return Preferences.objects.filter(project=project).first() or Preferences(project=project)
+
+
+@transaction.atomic
+def notify(*, project: Project, news: News, now: datetime) -> Notification | None:
+    """Tell the project, and send what it wants to get; None when it does not want to hear of this kind."""
+    preferences = preferences_of(project)
+    if news.kind != Kind.TEST and news.kind not in preferences.kinds:
+        return None
+    notification = Notification.objects.create(
+        project=project,
+        uid=uuid.uuid4(),
+        kind=news.kind,
+        topic=news.topic,
+        title=_cut(news.title),
+        text=news.text,
+        path=news.path,
+        exports=list(news.exports),
+        created_at=now,
+    )
+    recipients = [(Channel.MAIL, email) for email in preferences.emails]
+    recipients += [(Channel.WEBHOOK, preferences.webhook_host)] if preferences.webhook_host else []
+    made = Dispatch.objects.bulk_create(
+        Dispatch(notification=notification, channel=channel, recipient=recipient, next_try_at=now)
+        for channel, recipient in recipients
+    )
+    for dispatch in made:
+        transaction.on_commit(partial(bells.ring_dispatch, dispatch.pk))
+    return notification
+
+
+def _cut(title: str) -> str:
+    return title if len(title) <= TITLE_CHARACTERS else f"{title[: TITLE_CHARACTERS - 1]}…"
+
+
+def is_quiet(*, project: Project, kind: str, topic: str, since: datetime) -> bool:
+    """Whether nothing of this kind was told about the topic since then."""
+    told = Notification.objects.filter(project=project, kind=kind, topic=topic, created_at__gt=since)
+    return not told.exists()
+
+
+@transaction.atomic
+def save_preferences(
+    *,
+    project: Project,
+    kinds: Sequence[str],
+    emails: Sequence[str],
+    rejected_percent: int,
+    empty_windows: int,
+    lag_minutes: int,
+    by: Actor,
+    now: datetime,
+) -> Preferences:
+    """What the project hears of, from which limits on, and by mail to whom. Raises Invalid."""
+    preferences = _locked(project)
+    names = ("kinds", "emails", "rejected_percent", "empty_windows", "lag_minutes")
+    before = {name: getattr(preferences, name) for name in names}
+    preferences.kinds = [str(kind) for kind in Kind if kind in kinds]
+    preferences.emails = list(dict.fromkeys(email.strip().lower() for email in emails if email.strip()))
+    preferences.rejected_percent, preferences.empty_windows = rejected_percent, empty_windows
+    preferences.lag_minutes = lag_minutes
+    _check(preferences)
+    preferences.save()
+    after = {name: getattr(preferences, name) for name in names}
+    _record("notifications.edit", preferences, by=by, now=now, before=before, after=after)
+    return preferences
+
+
+def _check(preferences: Preferences) -> None:
+    errors: dict[str, list[str]] = {}
+    for email in preferences.emails:
+        try:
+            validate_email(email)
+        except ValidationError:
+            errors.setdefault("emails", []).append(f"“{email}” is not an email address.")
+    if len(preferences.emails) > MOST_EMAILS:
+        errors.setdefault("emails", []).append(f"{MOST_EMAILS} addresses are the most. Use a mailing list.")
+    try:
+        preferences.clean_fields(exclude=["project", "kinds", "emails", "webhook", "webhook_host"])
+    except ValidationError as error:
+        errors |= error.message_dict
+    if errors:
+        raise Invalid(errors)
+
+
+@transaction.atomic
+def set_webhook(*, project: Project, url: str, by: Actor, now: datetime) -> str:
+    """Call this address from now on; returns the secret that signs the calls, a new one each time: show it once."""
+    url = url.strip()
+    if fault := webhook.fault_of(url):
+        raise Invalid({"url": [fault]})
+    preferences = _locked(project)
+    before, secret = preferences.webhook_host, f"whsec_{secrets.token_urlsafe(32)}"
+    preferences.webhook = {"url": url, "secret": secret}
+    preferences.webhook_host = (urlsplit(url).hostname or "")[:255]
+    preferences.save()
+    host = {"host": preferences.webhook_host}
+    _record("notifications.webhook", preferences, by=by, now=now, before={"host": before}, after=host)
+    return secret
+
+
+@transaction.atomic
+def remove_webhook(*, project: Project, by: Actor, now: datetime) -> None:
+    """Call nobody any more; harmless when nobody is called. Calls that still wait are given up."""
+    preferences = _locked(project)
+    if not preferences.webhook_host:
+        return
+    before = preferences.webhook_host
+    preferences.webhook, preferences.webhook_host = {}, ""
+    preferences.save()
+    _record("notifications.webhook", preferences, by=by, now=now, before={"host": before}, after={"host": ""})
+
+
+def send_test(*, project: Project, by: Actor, now: datetime) -> Notification:
+    """Send a notification to everybody that the project named. Raises Refused when it named nobody."""
+    preferences = preferences_of(project)
+    if not preferences.emails and not preferences.webhook_host:
+        raise Refused("Enter a mail address or a webhook first, and save it.")
+    news = News(Kind.TEST, "This is a test", text=f"{by.name} asked for it. Everything works when you read this.")
+    notification = notify(project=project, news=news, now=now)
+    assert notification is not None
+    audit.record(action="notifications.test", by=by, now=now, project_id=project.pk, target=notification)
+    return notification
+
+
+def mark_seen(*, project: Project, user: User) -> None:
+    """The user has looked at all there is."""
+    newest = Notification.objects.filter(project=project).aggregate(newest=Max("pk"))["newest"] or 0
+    Seen.objects.update_or_create(project=project, user=user, defaults={"last_id": newest})
+
+
+def _locked(project: Project) -> Preferences:
+    """The project's row, made if it has none; until the end of the transaction nobody else changes it."""
+    Preferences.objects.get_or_create(project=project)
+    return Preferences.objects.select_for_update().get(project=project)
+
+
+def _record(
+    action: str, preferences: Preferences, *, by: Actor, now: datetime, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    audit.record(
+        action=action,
+        by=by,
+        now=now,
+        project_id=preferences.project_id,
+        target=preferences,
+        before=before,
+        after=after,
+    )
