@@ -126,7 +126,7 @@ def test_ten_records_stand_on_their_tab_as_the_partner_gets_them(
     response = site.get(url, {"tab": "payload"})
     assert text(response).count('"insert_id"') == 11  # the one beside the chart, too
     assert "an example from the last 24 hours, exactly as Amplitude gets it" in text(response)
-    assert "ten records" in text(response)
+    assert "Ten records" in text(response)
 
 
 def test_settings_never_show_the_key(url: str, site: Site, integration: Any) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from projects.models import Project, Role, User
 from tests.factories import (
@@ -35,6 +35,29 @@ def test_every_page_and_panel_fits_and_is_accessible(signed_in: Page, root: str,
     signed_in.goto(f"{root}/settings/partners/exports/")
     signed_in.get_by_text("Filter", exact=True).click()
     look_at(signed_in, "the filter")
+
+
+def test_the_payload_ends_where_the_chart_does_and_shows_whole_without_one(
+    signed_in: Page, root: str, scene: Any
+) -> None:
+    signed_in.set_viewport_size({"width": 1440, "height": 900})
+    signed_in.goto(root + scene[1]["export-view"])
+    chart, payload = (signed_in.locator(f".split > .card >> nth={place}") for place in (0, 1))
+    assert _bottom(chart) == _bottom(payload)
+    assert chart.evaluate("card => card.scrollHeight - card.lastElementChild.getBoundingClientRect().height") < 50
+    code = payload.locator("pre")
+    assert _bottom(code) <= _bottom(payload)
+    fresh = ExportFactory(project=scene[0], integration=scene[0].integrations.first(), live=True, running=True)
+    signed_in.goto(f"{root}/settings/partners/exports/{fresh.pk}/")
+    expect(signed_in.get_by_text("Nothing has been delivered yet.")).to_be_visible()
+    assert code.evaluate("code => code.scrollHeight - code.clientHeight") <= 0
+    assert _bottom(code) <= _bottom(payload)
+
+
+def _bottom(place: Locator) -> float:
+    box = place.bounding_box()
+    assert box is not None
+    return round(box["y"] + box["height"])
 
 
 def test_pages_outside_a_project_and_empty_ones_fit_and_are_accessible(page: Page, live_server: Any) -> None:
