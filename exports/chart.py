@@ -63,6 +63,15 @@ class Chart:
         return max((slot.delivered + slot.rejected for slot in self.slots), default=0)
 
     @property
+    def sentence(self) -> str:
+        """The chart for who does not see it; the table of runs has each number."""
+        accepted, rejected = (sum(getattr(slot, name) for slot in self.slots) for name in ("delivered", "rejected"))
+        return (
+            f"Delivered and rejected records of the last {words.counted(len(self.slots), self.noun)}: "
+            f"{accepted:,} accepted, {rejected:,} rejected, {self.highest:,} in the highest bar"
+        )
+
+    @property
     def bars(self) -> list[Bar]:
         width = self.WIDTH / SLOTS
         first = SLOTS - len(self.slots)  # the newest stands at the right end

@@ -424,6 +424,8 @@ def test_a_live_export_has_its_chart_per_hour(live_url: str, site: Site, streami
     assert ": 1,240 accepted, 5 rejected" in body(response)
     assert ": 760 accepted, 7 rejected" in body(response)
     assert "9 accepted, 9 rejected" not in body(response)
+    said = "the last 24 hours: 2,000 accepted, 12 rejected, 1,245 in the highest bar"
+    assert f'aria-label="Delivered and rejected records of {said}"' in body(response)
     assert body(response).count("<title>") == 1 + 24
 
 
