@@ -21,6 +21,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='export',
-            constraint=models.UniqueConstraint(fields=('project', 'submission'), name='one_export_per_submission'),
+            constraint=models.UniqueConstraint(condition=models.Q(('submission__isnull', False)), fields=('project', 'submission'), name='one_export_per_submission'),
         ),
     ]

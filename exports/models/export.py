@@ -155,7 +155,11 @@ class Export(models.Model):
             models.CheckConstraint(
                 name="selected_has_events", condition=~Q(events="selected") | Q(selected_events__len__gt=0)
             ),
-            models.UniqueConstraint(fields=["project", "submission"], name="one_export_per_submission"),
+            models.UniqueConstraint(  # partial, so that no list is read along it
+                fields=["project", "submission"],
+                name="one_export_per_submission",
+                condition=Q(submission__isnull=False),
+            ),
             models.CheckConstraint(name="export_status_known", condition=Q(status__in=Status.values)),
         ]
         indexes = [
