@@ -82,9 +82,9 @@ def _guarded(call: Call, request: HttpRequest, kind: str, most: int) -> HttpResp
     except RestoredDump as error:
         return _failure(503, str(error))
     except AWAY as error:
-        log.warning(f"{kind}.failed", account=account_id[:ACCOUNT_CHARACTERS], why=reason(error))
+        log.warning("capture.failed", call=kind, account=account_id[:ACCOUNT_CHARACTERS], why=reason(error))
     except DatabaseError:
-        log.exception(f"{kind}.failed", account=account_id[:ACCOUNT_CHARACTERS])
+        log.exception("capture.failed", call=kind, account=account_id[:ACCOUNT_CHARACTERS])
     return _failure(503, "The portal could not do it now; nothing was changed. Send it again.", code=SERVER_ERROR)
 
 
