@@ -45,9 +45,8 @@ def notification_list(request: ProjectRequest, project: Project) -> HttpResponse
         "is_admin": request.role == Role.ADMIN,
         "project": project,
     }
-    response = render(request, "notifications/notification_list.html", context, status=422 if form.errors else 200)
     actions.mark_seen(project=project, user=request.user)  # type: ignore[arg-type]
-    return response
+    return render(request, "notifications/notification_list.html", context, status=422 if form.errors else 200)
 
 
 def _initial(preferences: Preferences) -> dict[str, Any]:
