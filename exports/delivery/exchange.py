@@ -67,6 +67,7 @@ class _Turn:
         self.result = Result(others=others)
         self.outcomes = outcomes
         self.parts = deque([[index for index in range(len(outcomes)) if index not in others]])
+        self.held_from: dict[str, int] = {}  # ids as sent → the first record of this batch that waits for them
         self.suspects: list[int] = []  # refused one by one since the last request that got through
         self.was_too_large = False
 
@@ -90,7 +91,7 @@ class Exchange:
 
     waiting: ids as sent → the seconds that records of them must wait: later ones queue behind (DESIGN 5.6).
     refused_in_row: single records refused since the last accepted request, with nothing said of why, of all slices.
-    control: the last record that an earlier slice delivered, if its repeat is still harmless.
+    control: a record that the partner took before, if its repeat is still harmless.
     """
 
     def __init__(
@@ -144,12 +145,20 @@ class Exchange:
             return part
         free = []
         for index in part:
-            seconds = [self.waiting[key] for key in ids_of(turn.record(index)) if key in self.waiting]
-            if seconds:
-                turn.result.others[index] = Hold(max(seconds), "An earlier record of the same id is waiting.")
+            ids = [key for key in ids_of(turn.record(index)) if turn.held_from.get(key, -1) < index]
+            if seconds := [self.waiting[key] for key in ids if key in self.waiting]:
+                self._hold(turn, index, Hold(max(seconds), "An earlier record of the same id is waiting."))
             else:
                 free.append(index)
         return free
+
+    def _hold(self, turn: _Turn, index: int, hold: Hold) -> None:
+        """All of its ids wait from here on. What stands before it in the batch does not: that goes first."""
+        turn.result.others[index] = hold
+        for key in ids_of(turn.record(index)):
+            if key in turn.held_from or key not in self.waiting:
+                turn.held_from[key] = min(index, turn.held_from.get(key, index))
+            self.waiting[key] = max(hold.seconds, self.waiting.get(key, 0.0))
 
     def _ask(self, turn: _Turn, request: Callable[[], Verdict]) -> Verdict | None:
         """Make a request if one may start now; None when it may not, which ends the turn."""
@@ -196,8 +205,7 @@ class Exchange:
         for position, refusal in verdict.rejected.items():
             others[part[position]] = refusal
         for position, seconds in verdict.held.items():
-            others[part[position]] = Hold(seconds, verdict.why_held.get(seconds, verdict.message))
-            self.waiting.update(dict.fromkeys(ids_of(turn.record(part[position])), seconds))
+            self._hold(turn, part[position], Hold(seconds, verdict.why_held.get(seconds, verdict.message)))
         rest = [index for index in part if index not in others]
         if len(rest) == len(part):  # an answer that names nobody must not be repeated for ever
             self._halve(turn, part, verdict)

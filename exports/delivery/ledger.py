@@ -69,7 +69,7 @@ def tally(batch: Batch, result: Result, count: int) -> Tally:
     changed = {index for index, one in batch.outcomes.odd.items() if isinstance(one, Encoded) and one.altered}
     altered = len(changed.intersection(accepted)) if changed else 0
     sums = Tally(len(accepted), altered, sendable=batch.outcomes[:count].sendable)
-    for index, other in result.others.items():
+    for index, other in sorted(result.others.items()):  # held rows are sent again in the order of their ids
         if index < count:
             sums.add(batch.rows[index].id, batch.outcomes[index], other)
     return sums

@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property, partial
@@ -15,11 +16,11 @@ from django.db.models import Value
 from django.db.models.functions import Coalesce
 from structlog.contextvars import bound_contextvars
 
-from events import positions, store
+from events import positions
 from exports import lifecycle, runs, tick
-from exports.delivery import drain, ledger, resend
+from exports.delivery import control, drain, ledger, resend
 from exports.delivery.ahead import ahead
-from exports.delivery.batches import Batch, BatchReader, encode_rows
+from exports.delivery.batches import Batch, BatchReader
 from exports.delivery.exchange import Exchange, Result, ids_of
 from exports.delivery.lease import Guard, Heartbeat, Lease, claim
 from exports.delivery.lines import about, set_aside
@@ -28,12 +29,11 @@ from exports_portal.common import bells
 from exports_portal.common.database import AWAY, reason
 from exports_portal.common.encrypted import SecretUnreadable
 from partners import actions as partner_actions
-from partners.contract import Encoded, Encodings, Outcome, Sender, Verdict
+from partners.contract import Encoded, Outcome, Sender, Verdict
 from partners.models import Integration
 
 log = structlog.get_logger("exports.delivery")
 
-REPEATS_KNOWN = timedelta(days=6)  # a day less than Amplitude knows them (Amplitude, HTTP V2)
 SLICE_SECONDS = 5.0  # then the shard goes back: others get a turn, and a warm shutdown is short
 
 
@@ -122,9 +122,15 @@ class Slice:
     def _sender(self, settings: dict[str, str]) -> Sender:
         return self.integration.adapter.sender(settings, self.integration.secrets)
 
+    def _exchange(
+        self, sender: Sender, settings: dict[str, str], guard: Callable[[], Guard], *, refused_in_row: int = 0
+    ) -> Exchange:
+        last_accepted = partial(control.last_accepted, self.integration, settings, now=_now())
+        return Exchange(sender, guard, waiting={}, refused_in_row=refused_in_row, control=last_accepted)
+
     def _resend(self, sender: Sender) -> Result:
         """Rejected records that a person wants sent again go where the integration points today."""
-        exchange = Exchange(sender, self.lease.guard_resend, waiting={})
+        exchange = self._exchange(sender, self.integration.settings, self.lease.guard_resend)
         result = resend.resend(run=self.run, lease=self.lease, exchange=exchange, limits=sender.limits, now=_now())
         self._recovered(result)
         return result
@@ -141,14 +147,8 @@ class Slice:
                 return self._paused(result)
         if not self.shard.reading:
             return None
-        refused_in_row = self.shard.refused_in_row
-        exchange = Exchange(
-            sender,
-            self.lease.guard,
-            waiting={},
-            refused_in_row=refused_in_row,
-            control=partial(self._last_accepted, reader),
-        )
+        settings, refused_in_row = self.run.settings["integration"], self.shard.refused_in_row
+        exchange = self._exchange(sender, settings, self.lease.guard, refused_in_row=refused_in_row)
         wait = self._read(reader, exchange)
         # An idle live export must not probe at each capture, unless something stood in its way.
         probes = self.is_first or not self.run.is_endless or self._is_troubled
@@ -156,17 +156,8 @@ class Slice:
             self._notice_bad_key(sender)
         return wait
 
-    def _last_accepted(self, reader: BatchReader) -> Encodings | None:
-        """The last record that an earlier slice delivered, while a repeat of it is known to the partner."""
-        delivered_at, record_id = self.shard.control_at, self.shard.control_id
-        if delivered_at is None or record_id is None or _now() - delivered_at > REPEATS_KNOWN:
-            return None
-        rows = store.read_by_ids(self.export.project_id, [record_id], runs.log_of(self.run))
-        outcomes = encode_rows(list(rows.values()), reader.encoder)
-        return outcomes if outcomes.sendable else None
-
     def _drain(self, sender: Sender, reader: BatchReader) -> Result:
-        exchange = Exchange(sender, self.lease.guard, waiting={})
+        exchange = self._exchange(sender, self.run.settings["integration"], self.lease.guard)
         result = drain.drain(
             run=self.run, lease=self.lease, reader=reader, exchange=exchange, limits=reader.limits, now=_now()
         )

@@ -47,12 +47,7 @@ TEXT_KEYS = {
     "Model": "device_model",
     "CT Network Carrier": "carrier",
 }
-NUMBER_KEYS = {
-    "CT Latitude": "location_lat",
-    "ct_latitude": "location_lat",
-    "CT Longitude": "location_lng",
-    "ct_longitude": "location_lng",
-}
+PLACES = (("CT Latitude", "CT Longitude"), ("ct_latitude", "ct_longitude"))
 CHARGED = "Charged"
 
 
@@ -273,10 +268,10 @@ def top_level_keys(name: str, properties: Mapping[str, Any]) -> dict[str, Any]:
         value = properties.get(prop)
         if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
             keys[key] = str(value)
-    for prop, key in NUMBER_KEYS.items():
-        number = _number(properties.get(prop))
-        if number is not None:
-            keys[key] = number
+    for latitude, longitude in PLACES:
+        lat, lng = _number(properties.get(latitude)), _number(properties.get(longitude))
+        if lat is not None and lng is not None and abs(lat) <= 90 and abs(lng) <= 180:  # one without the other is none
+            keys |= {"location_lat": lat, "location_lng": lng}
     if name == CHARGED:
         keys |= _charged_keys(properties)
     return keys

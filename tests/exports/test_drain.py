@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from events import store
+from events.ingest import ingest
 from exports import actions, rejected, tick
 from exports.delivery import worker
 from exports.models import Export, Held, Rejected, Shard, Status
@@ -68,3 +70,49 @@ def test_records_to_be_sent_again_do_not_wait_for_held_ones(capture, one_time, s
         worker.work(Shard.objects.get().pk)
     assert not Rejected.objects.exists()
     assert Shard.objects.get().not_before > now() + timedelta(minutes=30)
+
+
+def test_a_persons_order_holds_when_one_of_their_devices_must_wait(project, one_time, sandbox):
+    at = int((now() - timedelta(hours=1)).timestamp())
+    records = [
+        {
+            "type": "event",
+            "identity": "jane@example.com",
+            "objectId": f"device-{'ab'[n % 2]}-of-jane",
+            "evtName": "Step",
+        }
+        | {"ts": at + n, "evtData": {"Number": n}}
+        for n in range(10)
+    ]
+    assert not ingest(project=project, records=records, now=now()).refused
+    second = store.latest(project.pk, 1)[0].clevertap_id
+    sandbox.faults({"kind": "throttle", "devices": [second], "count": 1})
+    export = one_time()
+    work_once(export)
+    assert Export.objects.with_counts().get(pk=export.pk).held == 9  # the first stands before what must wait
+    skip_waits(export)
+    assert deliver(export).delivered == 10
+    assert [event["event_properties"]["Number"] for event in unique(sandbox)] == list(range(10))
+
+
+def test_who_shares_an_id_with_what_queues_must_queue_too(project, one_time, sandbox):
+    """Jane's second device is throttled, so her first one queues; John uses that one after her."""
+    at = int((now() - timedelta(hours=1)).timestamp())
+    steps = [
+        ("jane@example.com", "two"),
+        ("jane@example.com", "one"),
+        ("john@example.com", "one"),
+        ("jack@example.com", "six"),
+    ]
+    records = [
+        {"type": "event", "identity": who, "objectId": f"device-number-{device}", "evtName": "Step"}
+        | {"ts": at + n, "evtData": {"Number": n}}
+        for n, (who, device) in enumerate(steps)
+    ]
+    assert not ingest(project=project, records=records, now=now()).refused
+    throttled = {row.properties: row.clevertap_id for row in store.latest(project.pk, 4)}[b'{"Number": 0}']
+    sandbox.faults({"kind": "throttle", "devices": [throttled], "count": 1})
+    export = one_time()
+    work_once(export)
+    counts = Export.objects.with_counts().get(pk=export.pk)
+    assert (counts.delivered, counts.held) == (1, 3)

@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 
 from events.ingest import ingest
-from exports import actions, tick
-from exports.models import Export, Rejected, Shard, Status
+from exports import actions, rejected, tick
+from exports.models import Export, Held, Rejected, Shard, Status
 from exports.spec import ExportSpec
-from partners.actions import due_probes
+from partners.actions import due_probes, edit_integration
 from partners.models import Integration
 from partners.tasks import probe
-from tests.exports.conftest import ANN, deliver, now, skip_waits, unique, work_once
+from tests.exports.conftest import ANN, deliver, flow, now, skip_waits, unique, work_once
 
 POISON = {"kind": "forbidden", "contains": "Poison"}
 WALL = {"kind": "forbidden", "contains": "event_type"}
@@ -141,3 +141,62 @@ def test_a_record_delivered_a_week_ago_tells_nothing_as_its_repeat_would_count(c
         work_once(export)
     assert Integration.objects.get().setup_fault
     assert len(sandbox.events()) == 1
+
+
+def test_poison_that_is_sent_again_is_rejected_again_and_stops_nobody(capture, project, integration, sandbox):
+    export = live(project, integration)
+    capture(3)
+    capture(6, name="Poison", identity="villain")
+    sandbox.faults(POISON)
+    flow(export)
+    assert counts(export)[1:] == (3, 6)
+    assert rejected.resend(export=export, reason="forbidden", by=ANN, now=now()) == 6
+    capture(2)
+    flow(export)
+    assert not Integration.objects.get().setup_fault
+    assert counts(export)[1:] == (5, 6)
+    assert set(Rejected.objects.values_list("attempts", "resend_at")) == {(2, None)}
+    assert len(unique(sandbox)) == 5
+
+
+def test_held_records_that_have_become_poison_are_rejected_and_stop_nobody(capture, project, integration, sandbox):
+    export = live(project, integration)
+    capture(3)
+    flow(export)
+    capture(6, name="Poison", identity="villain")
+    sandbox.faults({"kind": "throttle", "users": ["villain"], "count": 1})
+    flow(export)
+    assert Held.objects.count() == 6
+    sandbox.faults(POISON)
+    skip_waits(export)
+    flow(export)
+    assert not Integration.objects.get().setup_fault
+    assert counts(export)[1:] == (3, 6)
+
+
+def test_an_export_of_nothing_but_poison_does_not_stop_another_of_its_integration(
+    capture, project, integration, one_time, sandbox
+):
+    other = live(project, integration)
+    capture(3)
+    flow(other)
+    capture(6, name="Poison", identity="villain")
+    sandbox.faults(POISON)
+    done = deliver(one_time(events="selected", selected_events=["Poison"]))
+    assert (done.status, done.delivered, done.rejected) == (Status.DONE, 0, 6)
+    assert not Integration.objects.get().setup_fault
+    assert len(unique(sandbox)) == 3  # what was repeated to tell counts once
+
+
+@pytest.mark.parametrize("changed", ["key", "region"])
+def test_what_another_key_or_region_took_tells_nothing(changed, capture, project, integration, one_time, sandbox):
+    """Repeated there it would count anew."""
+    capture(1)
+    assert deliver(one_time()).delivered == 1
+    values = {"api_key": "f" * 32} if changed == "key" else {"data_residency": "standard"}
+    edit_integration(integration=integration, nickname=integration.nickname, values=values, by=ANN, now=now())
+    capture(6, name="Poison", identity="villain")
+    sandbox.faults(POISON)
+    work_once(one_time(integration, events="selected", selected_events=["Poison"]))
+    assert Integration.objects.get().setup_fault
+    assert [event["event_type"] for event in unique(sandbox)] == ["Product Viewed"]

@@ -83,6 +83,14 @@ def test_known_properties_fill_top_level_keys_and_stay():
     assert (found["location_lat"], found["location_lng"]) == (52.5, 13.4)
 
 
+@pytest.mark.parametrize(
+    "place",
+    [{"CT Longitude": 13.4}, {"CT Latitude": "north", "CT Longitude": 13.4}, {"CT Latitude": 91, "CT Longitude": 0}],
+)
+def test_half_a_place_or_one_off_the_earth_is_none(place):
+    assert not {"location_lat", "location_lng"} & event(row(place, plain=False)).keys()
+
+
 def test_charged_brings_revenue_and_currency_and_keeps_its_items():
     items = [{"Category": "books", "Quantity": 1}]
     charged = {"Amount": "300.5", "Currency": "inr", "Charged ID": "A-1", "Items": items}
