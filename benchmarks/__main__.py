@@ -12,6 +12,7 @@ BENCHMARKS = {
     "benchmarks.live": ["--seconds", "300", "--idle-seconds", "120"],
     "benchmarks.log": [],
     "benchmarks.midnight": ["--exports", "10000"],
+    "benchmarks.purge": ["--events", "10000000"],
     "benchmarks.pages": ["--exports", "100000", "--runs", "1000000"],
 }
 

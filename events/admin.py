@@ -16,6 +16,7 @@ from events.models import (
     LogBase,
     Person,
     ProfileChange,
+    PurgedLog,
     RollupPosition,
 )
 from exports_portal.common.admin import BigTableAdmin, ReadOnlyAdmin, link, list_link, pretty
@@ -179,3 +180,9 @@ class ErasedAdmin(BigTableAdmin):
     list_display = ("id", "log", "record_id", "name", "occurred_at", "received_at", "project")
     list_select_related = ("project", "name")
     list_filter = ("log", "project")
+
+
+@admin.register(PurgedLog)
+class PurgedLogAdmin(ReadOnlyAdmin):
+    list_display = ("project", "log", "records", "received_until", "happened_until", "tx_id", "row_id")
+    list_select_related = ("project",)

@@ -1,6 +1,7 @@
 """The event log, the profile log, the people in them, and the catalogue of event names.
 
-Writers: `events.ingest` alone. Readers of the logs: `events.store` alone.
+Writers: `events.ingest` alone. Readers of the logs: `events.store` alone. The retention policy deletes through
+`events.purge`.
 """
 
 from django.contrib.postgres.fields import ArrayField
@@ -151,7 +152,7 @@ class LogRow(models.Model):
 
 
 class Event(LogRow):
-    """One event as captured. Only ever inserted."""
+    """One event as captured. Inserted, and deleted as a whole once the project keeps it no longer (events.purge)."""
 
     project = models.ForeignKey(
         Project, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
@@ -174,7 +175,7 @@ class Event(LogRow):
 
 
 class ProfileChange(LogRow):
-    """One accepted profile update: the keys that it set and those that it removed. Only ever inserted."""
+    """One accepted profile update: the keys that it set and those that it removed. Written as events are."""
 
     project = models.ForeignKey(
         Project, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
@@ -234,3 +235,18 @@ class Erased(models.Model):
         verbose_name_plural = "erased records"
         constraints = [models.UniqueConstraint(fields=["log", "record_id"], name="erased_once")]
         indexes = [models.Index(fields=["project", "log", "tx_id", "record_id"], name="erased_by_position")]
+
+
+class PurgedLog(models.Model):
+    """How much of a project's log is gone: at or below (tx_id, row_id) something may be missing (events.purge)."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    log = models.CharField(max_length=32, help_text="its table")
+    tx_id = models.BigIntegerField(default=0)
+    row_id = models.BigIntegerField(default=0)
+    received_until = models.DateTimeField(null=True, help_text="when the latest of them was received")
+    happened_until = models.DateTimeField(null=True, help_text="when the latest of them happened")
+    records = models.BigIntegerField(default=0, help_text="how many are gone")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "log"], name="one_mark_per_log")]

@@ -10,8 +10,9 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from exports import actions
-from exports.models import Alert, Export, Held, Rejected, Run, Shard, Skipped, Total
+from exports.models import Alert, Export, Held, PurgedRuns, PurgeMark, Rejected, Run, Shard, Skipped, Total
 from exports.models.counting import COUNTS, TALLIES
+from exports.models.purged import KEPT_COUNTS
 from exports.spec import WRITABLE
 from exports_portal.common.admin import BigTableAdmin, LongListAdmin, ReadOnlyAdmin, link, list_link, pretty
 from exports_portal.common.audit import actor_of
@@ -232,3 +233,23 @@ class AlertAdmin(BigTableAdmin):
     @admin.display(description="export")
     def export_link(self, row: Alert) -> SafeString | str:
         return link(row.export)
+
+
+@admin.register(PurgedRuns)
+class PurgedRunsAdmin(LongListAdmin):
+    list_display = ("export_link", "runs", *KEPT_COUNTS)
+    list_select_related = ("export__integration",)
+    ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PurgedRuns]:
+        return super().get_queryset(request).defer("export__integration__secrets")
+
+    @admin.display(description="export")
+    def export_link(self, row: PurgedRuns) -> SafeString | str:
+        return link(row.export)
+
+
+@admin.register(PurgeMark)
+class PurgeMarkAdmin(ReadOnlyAdmin):
+    list_display = ("project", "kind", "finished_at", "run_id")
+    list_select_related = ("project",)

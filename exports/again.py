@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.db.models import F, Max
 from django.db.models.functions import Greatest
 
+from events import logs, purge
 from exports import actions, runs, schedule
 from exports.models import Export, Frequency, Held, Run, Shard, Status
 from exports.spec import MAX_NAME, ExportSpec, check, spec_of
@@ -65,6 +66,8 @@ def continue_export(*, export: Export, by: Actor, now: datetime) -> Export:
     old = actions.locked(export)
     _refuse_unless_stopped(old)
     _fence_off(old)
+    reading = Run.objects.filter(export=old, reading=True).order_by("sequence").first()
+    _refuse_if_purged(old, reading)
     spec = replace(spec_of(old), name=another_name(old, "continued"))
     integration = check(spec, project=old.project, now=now, previous=spec)
     new = Export(
@@ -79,7 +82,6 @@ def continue_export(*, export: Export, by: Actor, now: datetime) -> Export:
     )
     new.apply(spec, integration)
     actions.share_fault(new, now=now)
-    reading = Run.objects.filter(export=old, reading=True).order_by("sequence").first()
     new.next_run_at = _next_run(old, reading, now=now)
     new.save()
     audit.record(
@@ -97,6 +99,21 @@ def _refuse_unless_stopped(export: Export) -> None:
         raise Refused(f"This export is {export.status}. Only a STOPPED one can be continued.")
     if Export.objects.filter(continues=export).exists():
         raise Refused("This export has been continued already.")
+
+
+def _refuse_if_purged(old: Export, reading: Run | None) -> None:
+    """What it would go on with must be there without a gap. Until the end of the transaction it stays."""
+    gone = purge.hold(old.project_id, logs.CHANGES if old.of_profiles else logs.EVENTS)
+    place = (old.next_tx_id, 0)
+    if reading is not None:
+        cursors = reading.shards.filter(reading=True).values_list("cursor_tx_id", "cursor_id")
+        place = max((reading.from_tx_id, 0), min(cursors, default=place))
+    if gone.received_until is None or place >= (gone.tx_id, gone.row_id) or old.captured_from > gone.received_until:
+        return
+    raise Refused(
+        "Records that it would go on with are not kept any more: the project keeps them for a limited time. "
+        "Create a new export."
+    )
 
 
 def _fence_off(old: Export) -> None:

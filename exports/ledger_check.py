@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 from django.db import connection, transaction
 
-from events import counts, store
+from events import counts, purge, store
 from events.logs import erased
 from exports import runs
-from exports.models import Axis, Export, Frequency, Held, Rejected, Run, Shard, Skipped, Status
+from exports.models import Axis, Export, Frequency, Held, PurgedRuns, Rejected, Run, Shard, Skipped, Status
 from exports.models.export import is_accounted_for, settled
 
 
@@ -20,6 +20,7 @@ class Report:
     """One run, recounted. `counted` is what the log holds up to the cursors; `differences` are sentences for ops.
 
     `erased`: rows there that were deleted with their person. The run may have read them before, or not at all.
+    is_purged: the log may hold fewer of its records than it read, as the project keeps them no longer.
     """
 
     run_id: int
@@ -29,6 +30,7 @@ class Report:
     counted: int
     erased: int
     differences: tuple[str, ...]
+    is_purged: bool = False
 
 
 @contextmanager
@@ -47,16 +49,30 @@ def check(*, run_id: int | None = None) -> Iterator[Report]:
         shards = list(run.shards.order_by("index"))
         where = runs.log_filter(run)
         gone = replace(where, log=erased(where.log))
+        is_purged = _is_purged(run)
         in_log = [shard.taken_over + _counted(run, shard, where) for shard in shards]
         erasures = [_counted(run, shard, gone) for shard in shards]
         differences = [
-            *chain.from_iterable(map(_of_shard, shards, in_log, erasures)),
+            *chain.from_iterable(map(_of_log, shards, in_log, erasures, repeat(is_purged))),
+            *chain.from_iterable(map(_of_shard, shards)),
             *_of_cut(shards),
             *_of_status(run, shards),
             *_of_window(run),
         ]
         read = sum(shard.read for shard in shards)
-        yield Report(run.pk, run.export_id, run.status, read, sum(in_log), sum(erasures), tuple(differences))
+        what = (run.pk, run.export_id, run.status, read, sum(in_log), sum(erasures))
+        yield Report(*what, tuple(differences), is_purged)
+
+
+def _is_purged(run: Run) -> bool:
+    """Whether the retention policy may have deleted records of its window."""
+    gone = None if run.axis == Axis.PERSON else purge.mark_of(run.export.project_id, runs.log_of(run))
+    if gone is None or gone.received_until is None or gone.happened_until is None:
+        return False
+    if run.axis == Axis.TIME:
+        return run.window_start <= gone.happened_until
+    captured_from = runs.captured_from(run)
+    return run.from_tx_id <= gone.tx_id and (captured_from is None or captured_from <= gone.received_until)
 
 
 def _counted(run: Run, shard: Shard, where: store.Filter) -> int:
@@ -76,17 +92,25 @@ def _counted(run: Run, shard: Shard, where: store.Filter) -> int:
     return counts.count_by_position(filter=where, after=start, cursor=cursor_at)
 
 
-def _of_shard(shard: Shard, counted: int, erased: int) -> Iterator[str]:
+def _of_log(shard: Shard, counted: int, erased: int, is_purged: bool) -> Iterator[str]:
+    most = shard.read if is_purged else counted + erased
+    if not counted <= shard.read <= most:
+        name = f"shard {shard.index} of {shard.of}"
+        yield f"{name}: the log has {counted:,} records up to its cursor, the ledger has read {shard.read:,}"
+
+
+def _of_shard(shard: Shard) -> Iterator[str]:
     name = f"shard {shard.index} of {shard.of}"
     held = Held.objects.filter(shard=shard).count()
     rejected = Rejected.objects.filter(shard=shard).count()
     listed = Skipped.objects.filter(shard=shard).count()
-    if not counted <= shard.read <= counted + erased:
-        yield f"{name}: the log has {counted:,} records up to its cursor, the ledger has read {shard.read:,}"
     if not is_accounted_for(shard):
         yield f"{name}: {shard.read:,} were read, but {settled(shard):,} are delivered, rejected, held or skipped"
-    if shard.rejected != rejected:
-        yield f"{name}: {shard.rejected:,} are counted as rejected, {rejected:,} are kept"
+    if shard.rejected != rejected + shard.rejected_purged:
+        yield (
+            f"{name}: {shard.rejected:,} are counted as rejected, {rejected:,} are kept and "
+            f"{shard.rejected_purged:,} are purged"
+        )
     if shard.held != held:
         yield f"{name}: {shard.held:,} are counted as held, {held:,} are kept"
     if shard.skipped != sum(shard.skip_reasons.values()):
@@ -116,6 +140,8 @@ def _of_window(run: Run) -> Iterator[str]:
     if run.has_ceiling:
         return
     following = Run.objects.filter(export=run.export_id, sequence__gt=run.sequence).order_by("sequence").first()
+    if following and following.sequence > run.sequence + 1 and PurgedRuns.objects.filter(export=run.export_id).exists():
+        return
     begins = following.from_tx_id if following else _next_position(run.export)
     if run.until_tx_id is not None and begins is not None and begins != run.until_tx_id:
         what = "run begins" if following else "window will begin"
@@ -137,4 +163,5 @@ def as_dict(report: Report) -> dict[str, Any]:
         "counted": report.counted,
         "erased": report.erased,
         "differences": list(report.differences),
+        "purged": report.is_purged,
     }

@@ -104,14 +104,19 @@ def log_filter(run: Run, *, lane: tuple[int, int] | None = None) -> store.Filter
         EventChoice.SELECTED: frozen["selected_events"],
         EventChoice.ENGAGEMENT: catalogue.ENGAGEMENT_EVENTS,
     }[frozen["events"]]
-    captured_from = frozen["captured_from"]
     return store.Filter(
         project_id=project.pk,
         name_ids=None if names is None else tuple(catalogue.name_ids(project, names)),
         lane=lane,
-        received_from=datetime.fromisoformat(captured_from) if captured_from else None,
+        received_from=captured_from(run),
         log=log_of(run),
     )
+
+
+def captured_from(run: Run) -> datetime | None:
+    """What was received earlier does not belong to the run, wherever it stands in the log; None: nothing is."""
+    frozen = run.settings["captured_from"]
+    return datetime.fromisoformat(frozen) if frozen else None
 
 
 def create_due(*, now: datetime, limit: int = AT_ONCE) -> int:

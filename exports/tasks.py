@@ -4,11 +4,14 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
-from exports import erasure
+from events import positions
+from exports import erasure, retention
 from exports import tick as tick_module
 from exports.delivery import worker
 from exports_portal.common import bells, heartbeat
 from exports_portal.common.database import may_go_away
+
+PURGE_SECONDS = 5.0  # then the worker's turn ends, so that a warm shutdown is short
 
 
 @shared_task(name="exports.tasks.tick")
@@ -37,3 +40,13 @@ def erase() -> None:
     """Goes on with deleting what is stored of people who were deleted; cheap when there is nothing to do."""
     with may_go_away():
         erasure.go_on(now=datetime.now(UTC))
+
+
+@shared_task(name="exports.tasks.purge")
+def purge() -> None:
+    """Rung by beat, and by itself until nothing is left to delete."""
+    with may_go_away():
+        if positions.is_restored_dump():  # /ready says so, and what to do
+            return
+        if not retention.purge(now=datetime.now(UTC), seconds=PURGE_SECONDS).is_complete:
+            bells.ring_purge()

@@ -1,4 +1,4 @@
-"""The Celery application: three queues, messages that only wake, and one beat entry.
+"""The Celery application: four queues, messages that only wake, and two beat entries.
 
 Work and its retries live in the database; a lost or doubled message harms nothing (DESIGN 5.5).
 """

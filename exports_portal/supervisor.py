@@ -29,7 +29,7 @@ READY_SECONDS = 60
 ASK_SECONDS = 0.3
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy cannot reach our loopback
 # Processes per queue: the tick is one short query, live exports must not wait for each other.
-WORKERS = {"tick": 1, "live": 2, "bulk": 2}
+WORKERS = {"tick": 1, "live": 2, "bulk": 2, "purge": 1}
 
 
 class Supervisor:

@@ -15,6 +15,7 @@ from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Invalid
 from projects.credentials import create_credential
 from projects.models import Credential, Membership, Project, Role, User
+from projects.retention import Retention, retention_of
 from projects.zones import zone_names
 
 ACCOUNT_ID_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no pair that people mix up: 0/O, 1/I/L, U/V
@@ -61,17 +62,24 @@ def add_project(*, name: str, timezone: str, by: Actor, now: datetime) -> Projec
 
 
 @transaction.atomic
-def edit_project(*, project: Project, name: str, timezone: str, by: Actor, now: datetime) -> Project:
-    """Change a project's name and time zone.
+def edit_project(
+    *, project: Project, name: str, timezone: str, retention: Retention | None = None, by: Actor, now: datetime
+) -> Project:
+    """Change a project's name and time zone, and how long it keeps its data (None: as before).
 
     Runs that exist keep their windows; later boundaries follow the new zone.
     """
     name = name.strip()
     _check_project(name, timezone)
-    before = {"name": project.name, "timezone": project.timezone}
+    keeps = retention_of(project) if retention is None else retention
+    if errors := keeps.errors():
+        raise Invalid(errors)
+    before = _as_edited(project)
     project.zone_changed |= timezone != project.timezone  # the next tick reckons its exports' boundaries anew
     project.name, project.timezone = name, timezone
-    project.save(update_fields=["name", "timezone", "zone_changed"])
+    for field_name, days in keeps.as_fields().items():
+        setattr(project, field_name, days)
+    project.save(update_fields=["name", "timezone", "zone_changed", *keeps.as_fields()])
     audit.record(
         action="project.edit",
         by=by,
@@ -79,9 +87,15 @@ def edit_project(*, project: Project, name: str, timezone: str, by: Actor, now: 
         project_id=project.pk,
         target=project,
         before=before,
-        after={"name": name, "timezone": timezone},
+        after=_as_edited(project),
     )
     return project
+
+
+def _as_edited(project: Project) -> dict[str, object]:
+    """For the audit log: what an edit may change, and of the policy what is set."""
+    days = {name: days for name, days in retention_of(project).as_fields().items() if days is not None}
+    return {"name": project.name, "timezone": project.timezone, **days}
 
 
 @transaction.atomic

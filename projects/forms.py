@@ -3,13 +3,25 @@
 from django import forms
 
 from exports_portal.common.forms import CardSelect
-from projects.models import Credential
+from projects.models import LEAST_DAYS, Credential
+from projects.retention import Retention, field_of
 from projects.zones import zone_names
 
 KIND_HINTS = {
     Credential.Kind.PASSCODE: "for programs that send events",
     Credential.Kind.API_TOKEN: "for programs that manage exports",
 }
+
+
+def days_field(label: str, since: str) -> forms.IntegerField:
+    """For how many days something is kept; empty: for ever."""
+    return forms.IntegerField(
+        label=label,
+        required=False,
+        widget=forms.NumberInput(attrs={"placeholder": "for ever", "min": 1}),
+        error_messages={"invalid": "Enter a whole number of days, or nothing."},
+        help_text=f"Days {since}.",
+    )
 
 
 class ProjectForm(forms.Form):
@@ -19,6 +31,17 @@ class ProjectForm(forms.Form):
         choices=lambda: [(name, name) for name in zone_names()],
         help_text="Days and recurring exports start at 12:00 a.m. in this zone. Runs that exist keep their windows.",
     )
+    keep_events_days = days_field("Events and profile updates", "after they were received")
+    keep_rejected_days = days_field("Rejected and skipped records", "after their run ended")
+    keep_runs_days = days_field("Runs", "after they ended; an export’s last run and its counts stay")
+    keep_audit_days = days_field("Audit log", "after the act")
+
+    @property
+    def retention_fields(self) -> list[forms.BoundField]:
+        return [field for field in self if field.name.startswith("keep_")]
+
+    def cleaned_retention(self) -> Retention:
+        return Retention(**{name: self.cleaned_data[field_of(name)] for name in LEAST_DAYS})
 
 
 class CredentialForm(forms.Form):

@@ -8,6 +8,10 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.utils.timezone import now
 
+# Of events more than an export may reach back (60 local days, and the one that is under way); of the others so many
+# that nobody loses by a slip of the hand what somebody looks at today.
+LEAST_DAYS = {"events": 62, "rejected": 7, "runs": 30, "audit": 30}
+
 
 class UserManager(BaseUserManager["User"]):
     """Users are known by their email address, kept in lower case."""
@@ -54,6 +58,21 @@ class Project(models.Model):
     timezone = models.CharField(max_length=64, default="UTC")
     zone_changed = models.BooleanField(default=False, help_text="its exports do not follow the new zone yet")
     created_at = models.DateTimeField(default=now, editable=False)
+
+    keep_events_days = models.PositiveIntegerField(
+        null=True, blank=True, help_text="events, profile updates; or for ever"
+    )
+    keep_rejected_days = models.PositiveIntegerField(null=True, blank=True, help_text="rejected, skipped; or for ever")
+    keep_runs_days = models.PositiveIntegerField(null=True, blank=True, help_text="runs that have ended; or for ever")
+    keep_audit_days = models.PositiveIntegerField(null=True, blank=True, help_text="history; or for ever")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(  # what a new export may reach back to is there (exports.schedule.MAX_DAYS)
+                name="events_are_kept_for_exports",
+                condition=models.Q(keep_events_days=None) | models.Q(keep_events_days__gte=LEAST_DAYS["events"]),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name

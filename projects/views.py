@@ -15,6 +15,7 @@ from projects import access, actions, credentials
 from projects.forms import CredentialForm, ProjectForm
 from projects.models import Project, Role
 from projects.pages import ProjectRequest, project_page
+from projects.retention import retention_of
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -35,28 +36,31 @@ def project_edit(request: ProjectRequest, project: Project) -> HttpResponse:
     """Name and time zone for admins to change, and the credentials of programs."""
     if request.method == "POST":
         access.require_role(request.user, project, Role.ADMIN)  # type: ignore[arg-type]
-    before = {"name": project.name, "timezone": project.timezone}
+    zone = project.timezone
+    before = {"name": project.name, "timezone": zone, **retention_of(project).as_fields()}
     form = ProjectForm(request.POST or None, initial=before)
     if request.method == "POST" and accepts(form, lambda: _save(request, project, form)):
-        messages.success(request, _saved(project, before))
+        messages.success(request, _saved(project, zone))
         return redirect("projects:project-edit", project.account_id)
     rows = project.credentials.select_related("created_by").order_by("revoked_at", "-pk")
     context = {"form": form, "credentials": rows, "is_admin": request.role == Role.ADMIN, "project": project}
     return render(request, "projects/project_edit.html", context, status=422 if form.errors else 200)
 
 
-def _saved(project: Project, before: dict[str, str]) -> str:
-    if project.timezone == before["timezone"]:
+def _saved(project: Project, zone: str) -> str:
+    if project.timezone == zone:
         return "Project settings saved"
     return (
         f"Project settings saved. Days and recurring exports follow {project.timezone} from now on, in place of "
-        f"{before['timezone']}; runs that exist keep their windows."
+        f"{zone}; runs that exist keep their windows."
     )
 
 
 def _save(request: ProjectRequest, project: Project, form: ProjectForm) -> None:
     by = actor_of(request.user)
-    actions.edit_project(project=project, **form.cleaned_data, by=by, now=timezone.now())
+    values = {name: form.cleaned_data[name] for name in ("name", "timezone")}
+    keeps = form.cleaned_retention()
+    actions.edit_project(project=project, **values, retention=keeps, by=by, now=timezone.now())
 
 
 @project_page(Role.ADMIN)

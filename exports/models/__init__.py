@@ -1,5 +1,6 @@
 from exports.models.alert import Alert
 from exports.models.export import EventChoice, Export, ExportType, Frequency, Status
+from exports.models.purged import PurgedRuns, PurgeMark
 from exports.models.record import Held, Rejected, Skipped
 from exports.models.run import Axis, Run, Shard
 from exports.models.total import Total
@@ -12,6 +13,8 @@ __all__ = [
     "ExportType",
     "Frequency",
     "Held",
+    "PurgeMark",
+    "PurgedRuns",
     "Rejected",
     "Run",
     "Shard",

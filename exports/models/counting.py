@@ -4,7 +4,8 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models
-from django.db.models import F, Func, Subquery, Sum
+from django.db.models import F, Func, Subquery, Sum, Value
+from django.db.models.expressions import Combinable
 from django.db.models.functions import JSONObject
 
 COUNTED = TypeVar("COUNTED", bound=models.Model)
@@ -46,6 +47,10 @@ class CountedQuerySet(models.QuerySet[COUNTED]):
         """The shards of the row OuterRef("pk"), as one group."""
         raise NotImplementedError
 
+    def purged(self) -> Combinable:
+        """JSON of the counts of what the row OuterRef("pk") had and is gone; null when nothing is."""
+        return Value(None, output_field=models.JSONField())
+
     def _clone(self) -> Self:
         clone: Self = super()._clone()  # type: ignore[misc]
         clone._counted = self._counted
@@ -63,8 +68,8 @@ class CountedQuerySet(models.QuerySet[COUNTED]):
             return
         sums = self.shards().annotate(sums=JSONObject(**self.summed)).order_by().values("sums")
         keys = self.model._default_manager.filter(pk__in=[row.pk for row in rows])
-        found = dict(keys.values_list("pk", Subquery(sums)))
-        nothing = dict.fromkeys(self.summed, 0)
+        found = {key: counts for key, *counts in keys.values_list("pk", Subquery(sums), self.purged())}
         for row in rows:
-            for name, count in (found.get(row.pk) or nothing).items():
-                setattr(row, name, count or 0)
+            counts = [some for some in found.get(row.pk, ()) if some]
+            for name in self.summed:
+                setattr(row, name, sum(some.get(name) or 0 for some in counts))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxLengthValidator
 from django.db import models
-from django.db.models import F, OuterRef, Q, Sum, Value
+from django.db.models import F, OuterRef, Q, Subquery, Sum, Value
+from django.db.models.functions import JSONObject
 
 from exports.models.counting import SETTLED, SUMS, CountedQuerySet, is_any_of
 from partners.models import Integration
@@ -88,6 +89,12 @@ class ExportQuerySet(CountedQuerySet["Export"]):
 
         runs = Run.objects.filter(export=OuterRef(OuterRef("pk"))).order_by().values("pk")
         return Shard.objects.filter(is_any_of("run_id", runs)).annotate(all=Value(1)).values("all")
+
+    def purged(self) -> Subquery:
+        from exports.models.purged import KEPT_COUNTS, PurgedRuns
+
+        gone = PurgedRuns.objects.filter(export=OuterRef("pk"))
+        return Subquery(gone.values(counts=JSONObject(**{name: name for name in KEPT_COUNTS})))
 
 
 class Export(models.Model):

@@ -85,6 +85,7 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=["export", "id"], name="runs_of_export"),  # joins need no more of a run
             models.Index(fields=["id"], name="active_runs", condition=Q(status__in=ACTIVE)),
+            models.Index(fields=["finished_at", "id"], name="ended_runs", condition=Q(finished_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -144,6 +145,9 @@ class Shard(models.Model):
     skip_reasons = models.JSONField(default=dict)
     hours = models.JSONField(
         default=dict, help_text="of a live run: begin of the local hour → [delivered, rejected] in it, as first settled"
+    )
+    rejected_purged = models.BigIntegerField(
+        default=0, db_default=0, help_text="of the rejected: those that are counted, but not kept any more"
     )
     altered = models.BigIntegerField(default=0, help_text="records with a value that had to be cut or nulled")
     refused_in_row = models.PositiveSmallIntegerField(

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db import connection, transaction
+
 from exports_portal.common.models import AuditEntry
 
 
@@ -45,3 +47,18 @@ def record(
         before=before or {},
         after=after or {},
     )
+
+
+@transaction.atomic
+def purge(*, project_id: int, before: datetime, limit: int) -> int:
+    """Delete the oldest entries of a project from before an instant, at most `limit`; returns how many.
+
+    The only way out of the append-only log: the database lets them go where portal.retention is on in the transaction.
+    """
+    oldest = AuditEntry.objects.filter(project_id=project_id).order_by("id").values_list("pk", "at")[:limit]
+    keys = [pk for pk, at in oldest if at < before]
+    if keys:
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL portal.retention = 'on'")
+            cursor.execute("DELETE FROM common_auditentry WHERE id = ANY(%s)", [keys])
+    return len(keys)

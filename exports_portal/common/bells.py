@@ -93,3 +93,8 @@ def ring_roll_up() -> None:
 def ring_erase() -> None:
     """Go on with deleting people's records."""
     _ring("exports.tasks.erase", "bulk")
+
+
+def ring_purge() -> None:
+    """Go on with deleting what is kept no longer."""
+    _ring("exports.tasks.purge", "purge", expires=60)

@@ -10,7 +10,7 @@ TICK_KEY = "portal:tick"
 TICK_SECONDS = 30
 QUEUE_KEY = "portal:queue:{}"
 QUEUE_SECONDS = 15  # three beats of a worker
-QUEUES = ("tick", "live", "bulk")
+QUEUES = ("tick", "live", "bulk", "purge")
 PARTS = ("tick", *(f"worker {queue}" for queue in QUEUES))  # that must give a sign of life
 ANSWER_SECONDS = 1.0  # the tick and each worker's own loop wait so long at most
 

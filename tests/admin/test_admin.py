@@ -9,8 +9,8 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 from django.utils import timezone
 
-from events.models import DailyCount, Erased, Erasure, Identifier, LogBase, ProfileChange, RollupPosition
-from exports.models import Alert, Export, Held, Total
+from events.models import DailyCount, Erased, Erasure, Identifier, LogBase, ProfileChange, PurgedLog, RollupPosition
+from exports.models import Alert, Export, Held, PurgedRuns, PurgeMark, Total
 from exports_portal.common.admin import BoundedPaginator, ReadOnlyAdmin
 from exports_portal.common.models import AuditEntry
 from notifications.actions import News, notify, set_webhook
@@ -67,6 +67,7 @@ def fill_logs(project):
     Identifier.objects.create(project=project, kind="identity", value="customer-1", person=event.person)
     DailyCount.objects.create(name=event.name, day=timezone.now().date(), count=1)
     RollupPosition.objects.create(project=project)
+    PurgedLog.objects.create(project=project, log="events_event")
     LogBase.objects.get_or_create(pk=1, defaults={"system_identifier": 1})
     ProfileChange.objects.create(
         project=project,
@@ -88,6 +89,8 @@ def fill_exports(project):
     run = RunFactory(export=ExportFactory(project=project, integration=integration), done=True)
     RejectedFactory(run=run)
     SkippedFactory(run=run)
+    PurgedRuns.objects.create(export=run.export)
+    PurgeMark.objects.create(project=project, kind="runs")
     shard = run.shards.get()
     Held.objects.create(export=run.export, shard=shard, record_id=1, ids=["u:customer-1"], not_before=timezone.now())
 

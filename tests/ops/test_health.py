@@ -29,6 +29,7 @@ def test_ready_names_each_part_that_gives_no_sign_of_life(client: Client, forgot
             "No sign of life from worker tick.",
             "No sign of life from worker live.",
             "No sign of life from worker bulk.",
+            "No sign of life from worker purge.",
         ],
     }
 

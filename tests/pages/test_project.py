@@ -2,6 +2,7 @@
 
 import hashlib
 
+from exports_portal.common.models import AuditEntry
 from projects.models import Credential, Project
 from tests.factories import passcode_for
 from tests.pages.html import Site, body, text
@@ -29,6 +30,36 @@ def test_wrong_settings_are_named_at_their_fields(site: Site, project: Project) 
 def test_an_empty_name_is_named(site: Site, project: Project) -> None:
     response = site.post(f"/{project.account_id}/settings/project/", {"name": " ", "timezone": "UTC"})
     assert "Enter a name for the project." in text(response)
+
+
+def test_how_long_data_is_kept_is_saved(site: Site, viewer_site: Site, project: Project) -> None:
+    url = f"/{project.account_id}/settings/project/"
+    assert "Runs kept for ever" in viewer_site.text(url)
+    values = {
+        "name": "Shop",
+        "timezone": "UTC",
+        "keep_events_days": "90",
+        "keep_runs_days": "",
+        "keep_audit_days": "365",
+    }
+    assert "Project settings saved" in text(site.client.post(url, values, follow=True))
+    project.refresh_from_db()
+    kept = (project.keep_events_days, project.keep_rejected_days, project.keep_runs_days, project.keep_audit_days)
+    assert kept == (90, None, None, 365)
+    entry = AuditEntry.objects.latest("pk")
+    assert entry.after == {"name": "Shop", "timezone": "UTC", "keep_events_days": 90, "keep_audit_days": 365}
+    assert "Events and profile updates kept 90 days" in viewer_site.text(url)
+
+
+def test_too_few_days_are_named_at_their_field(site: Site, project: Project) -> None:
+    values = {"name": "Shop", "timezone": "UTC", "keep_events_days": "30", "keep_audit_days": "one"}
+    shown = site.post(f"/{project.account_id}/settings/project/", values)
+    assert "Enter a whole number of days, or nothing." in text(shown)
+    shown = site.post(f"/{project.account_id}/settings/project/", values | {"keep_audit_days": ""})
+    assert shown.status_code == 422
+    assert "At least 62 days, at most 36,500; empty keeps them for ever." in text(shown)
+    project.refresh_from_db()
+    assert (project.name, project.keep_events_days) != ("Shop", 30)
 
 
 def test_viewers_see_but_do_not_change(viewer_site: Site, project: Project) -> None:

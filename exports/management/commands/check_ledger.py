@@ -37,5 +37,12 @@ class Command(BaseCommand):
                 self.stdout.write(f"run {report.run_id} of export {report.export_id}, {report.status}: {difference}")
         different = sum(bool(report.differences) for report in reports)
         read = sum(report.read for report in reports)
+        purged = [report for report in reports if report.is_purged]
         verdict = f"{different:,} of them differ" if different else "all of them agree with the log"
         self.stdout.write(f"{len(reports):,} runs, {read:,} records read: {verdict}.")
+        if purged:
+            left = sum(min(report.read, report.counted) for report in purged)
+            self.stdout.write(
+                f"{len(purged):,} of them reach back to before what the project keeps: {left:,} of their "
+                f"{sum(report.read for report in purged):,} records are still in the log."
+            )
