@@ -26,7 +26,8 @@ COPY exports exports
 COPY exports_portal exports_portal
 COPY templates templates
 COPY static static
-USER portal
+# The number of portal: Kubernetes sees only from a number that it is not root.
+USER 10001
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=3s --start-period=20s \

@@ -29,7 +29,8 @@ PORTAL_ROWS_PER_SHARD = env.int("PORTAL_ROWS_PER_SHARD", default=200_000)
 PORTAL_METRICS_TOKEN = env.str("PORTAL_METRICS_TOKEN", "")
 
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
-ALLOWED_HOSTS = env.list("PORTAL_ALLOWED_HOSTS", ["127.0.0.1", "localhost"])
+# This machine itself may always ask: the health check of the container does.
+ALLOWED_HOSTS = [*env.list("PORTAL_ALLOWED_HOSTS", ["localhost"]), "127.0.0.1"]
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("PORTAL_TRUSTED_ORIGINS", [])
 
 INSTALLED_APPS = [
