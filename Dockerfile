@@ -22,6 +22,7 @@ COPY amplitude_client amplitude_client
 COPY projects projects
 COPY events events
 COPY partners partners
+COPY notifications notifications
 COPY exports exports
 COPY exports_portal exports_portal
 COPY templates templates

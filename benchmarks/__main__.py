@@ -4,7 +4,7 @@ import argparse
 import subprocess
 import sys
 
-LARGE_ONLY = {"benchmarks.growth": []}
+LARGE_ONLY = {"benchmarks.growth": [], "benchmarks.purge": ["--events", "10000000"]}
 BENCHMARKS = {
     "benchmarks.upload": ["--events", "1000000", "--pairs", "3"],
     "benchmarks.delivery": ["--events", "2000000", "--pairs", "3"],
@@ -12,7 +12,6 @@ BENCHMARKS = {
     "benchmarks.live": ["--seconds", "300", "--idle-seconds", "120"],
     "benchmarks.log": [],
     "benchmarks.midnight": ["--exports", "10000"],
-    "benchmarks.purge": ["--events", "10000000"],
     "benchmarks.pages": ["--exports", "100000", "--runs", "1000000"],
 }
 

@@ -31,6 +31,7 @@ def fill(events: int) -> None:
 
     from events.models import EventName, RollupPosition
     from events.positions import horizon
+    from exports_portal.common import bells
     from projects.models import Project
 
     fill_project(PROJECT, 0)
@@ -45,6 +46,7 @@ def fill(events: int) -> None:
         RollupPosition.objects.update_or_create(project_id=PROJECT, defaults={"tx_id": horizon()})
         cursor.execute("VACUUM ANALYZE events_event")
     Project.objects.filter(pk=PROJECT).update(keep_events_days=62)
+    bells.ring_purge()  # instead of waiting for beat
     connection.close()
 
 

@@ -97,7 +97,8 @@ def test_an_upgrade_while_an_export_runs_loses_and_doubles_nothing(
     assert sent(amplitude, "upgrade") == (EVENTS, EVENTS)
 
 
-def test_a_backup_is_restored_and_goes_on(portal: Compose, user: User, amplitude: Sandbox) -> None:
+def test_a_backup_is_restored_and_goes_on(portal: Compose, amplitude: Sandbox) -> None:
+    user = User(portal, name="Restored")  # type: ignore[arg-type]
     integration = user.integrate(KEYS["restore"], nickname="restore")
     live = user.api("POST", "exports/", expect=201, integration=integration["id"], frequency="live")
     user.upload(shop_events(100))
