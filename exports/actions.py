@@ -1,6 +1,7 @@
 """The verbs of exports: pages, REST and admin all call these.
 
-Each raises Invalid (fields of ExportSpec) or Refused, and writes its audit entry in its own transaction.
+Each raises PermissionDenied unless `by` is a marketer or an admin of the project, Invalid (fields of ExportSpec) or
+Refused, and writes its audit entry in its own transaction.
 """
 
 from dataclasses import asdict, replace
@@ -22,6 +23,7 @@ from exports_portal.common.errors import Invalid, Refused
 from exports_portal.common.log_context import request_id
 from partners import actions as partner_actions
 from partners.models import Integration
+from projects import access
 from projects.models import Project, User
 
 GIVE_UP = timedelta(days=3)  # without one accepted request
@@ -40,6 +42,7 @@ def create_export(
 
     `submission`: of the form that was sent. Sent twice with the same spec, it leads to the export that it made.
     """
+    access.require(by, project, *access.EDITORS)
     spec = _tidy(spec)
     hold_integrations(spec.integration_id)
     if made := made_by(submission, project):
@@ -83,6 +86,7 @@ def made_by(submission: UUID | None, project: Project) -> Export | None:
 @transaction.atomic
 def edit_export(*, export: Export, spec: ExportSpec, version: int | None, by: Actor, now: datetime) -> Export:
     """Change a recurring or live export; the run under way keeps its settings. `version` is what the editor saw."""
+    access.require(by, export.project, *access.EDITORS)
     hold_integrations(spec.integration_id, export.integration_id)
     export = locked(export)
     _refuse_unless_editable(export)
@@ -130,6 +134,7 @@ def stop_export(*, export: Export, by: Actor, now: datetime, user: User | None =
 
     Of a DONE one it stops the rejected records that wait to be sent again; refused when none do.
     """
+    access.require(by, export.project, *access.EDITORS)
     waited = Shard.objects.filter(run__export=export, resend_at__isnull=False).exists()
     stopped = lifecycle.stop(export, by=by, now=now, user=user)
     export.refresh_from_db()
@@ -140,6 +145,7 @@ def stop_export(*, export: Export, by: Actor, now: datetime, user: User | None =
 
 def retry_export(*, export: Export, by: Actor, now: datetime) -> Export:
     """Retry now: forget every wait of this export, and the setup fault of the integrations that it sends through."""
+    access.require(by, export.project, *access.EDITORS)
     with transaction.atomic():
         integration_ids = {export.integration_id, *export.runs.active().values_list("integration_id", flat=True)}
         hold_integrations(*integration_ids)
@@ -168,6 +174,7 @@ def _release_held(export: Export, *, now: datetime) -> None:
 @transaction.atomic
 def run_now(*, export: Export, by: Actor, now: datetime) -> Run:
     """A run at once for what was captured since the last one; the cycle goes on as before. Recurring only."""
+    access.require(by, export.project, *access.EDITORS)
     export = locked(export)
     if export.frequency != Frequency.RECURRING:
         raise Refused("Only recurring exports can be run now.")

@@ -1,12 +1,13 @@
 """Admin: exports and what became of them. Status and counts are the portal's own; the actions call the verbs."""
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from exports import actions
@@ -14,9 +15,9 @@ from exports.models import Alert, Export, Held, PurgedRuns, PurgeMark, Rejected,
 from exports.models.counting import COUNTS, TALLIES
 from exports.models.purged import KEPT_COUNTS
 from exports.spec import WRITABLE
-from exports_portal.common.admin import BigTableAdmin, LongListAdmin, ReadOnlyAdmin, link, list_link, pretty
-from exports_portal.common.audit import actor_of
-from exports_portal.common.errors import Refused
+from exports_portal.common.admin import BigTableAdmin, LongListAdmin, ReadOnlyAdmin, each, link, list_link, pretty
+from exports_portal.common.audit import Actor
+from exports_portal.common.models import AuditEntry
 from projects.models import User
 
 
@@ -57,6 +58,8 @@ class ExportAdmin(LongListAdmin):
         "last_error",
         *map(_count, TALLIES),
         "runs",
+        "audit_log",
+        "page",
         "next_run_at",
         "captured_from",
         "next_tx_id",
@@ -67,7 +70,7 @@ class ExportAdmin(LongListAdmin):
         "updated_at",
     )
     fields = readonly_fields
-    actions = ("stop", "retry")
+    actions = ("stop", "retry", "run_now")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Export]:
         return Export.objects.select_related("project", "integration").defer("integration__secrets").with_counts()
@@ -80,6 +83,15 @@ class ExportAdmin(LongListAdmin):
     def integration_link(self, export: Export) -> SafeString | str:
         return link(export.integration)
 
+    @admin.display(description="audit log")
+    def audit_log(self, export: Export) -> SafeString:
+        return list_link(AuditEntry, "audit entries", target_type="export", target_id=export.pk)
+
+    @admin.display(description="page")
+    def page(self, export: Export) -> SafeString:
+        url = reverse("exports:export-view", args=[export.project.account_id, export.pk])
+        return format_html('<a href="{}">View</a>', url)
+
     @admin.display(description="runs")
     def runs(self, export: Export) -> SafeString:
         return list_link(Run, "runs", export__id=export.pk)
@@ -90,22 +102,28 @@ class ExportAdmin(LongListAdmin):
     @admin.action(description="Stop", permissions=["operate"])
     def stop(self, request: HttpRequest, queryset: QuerySet[Export]) -> None:
         user = request.user if isinstance(request.user, User) else None
-        _each(request, queryset, "stopped", lambda **how: actions.stop_export(**how, user=user))
+
+        def act(export: Export, by: Actor) -> str:
+            actions.stop_export(export=export, by=by, now=timezone.now(), user=user)
+            return f"“{export}” has been stopped."
+
+        each(request, queryset, act)
 
     @admin.action(description="Retry now", permissions=["operate"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Export]) -> None:
-        _each(request, queryset, "asked to retry", actions.retry_export)
+        def act(export: Export, by: Actor) -> str:
+            actions.retry_export(export=export, by=by, now=timezone.now())
+            return f"“{export}” has been asked to retry."
 
+        each(request, queryset, act)
 
-def _each(request: HttpRequest, exports: QuerySet[Export], done: str, verb: Callable[..., Any]) -> None:
-    """Call a verb for each export and tell what became of it."""
-    for export in exports:
-        try:
-            verb(export=export, by=actor_of(request.user), now=timezone.now())
-        except Refused as refusal:
-            messages.error(request, f"“{export.label}”: {refusal}")
-        else:
-            messages.success(request, f"“{export.label}” has been {done}.")
+    @admin.action(description="Run now", permissions=["operate"])
+    def run_now(self, request: HttpRequest, queryset: QuerySet[Export]) -> None:
+        def act(export: Export, by: Actor) -> str:
+            run = actions.run_now(export=export, by=by, now=timezone.now())
+            return f"Run {run.sequence} of “{export}” has been started."
+
+        each(request, queryset, act)
 
 
 @admin.register(Run)
@@ -127,6 +145,7 @@ class RunAdmin(LongListAdmin):
     ordering = ("-id",)
     readonly_fields: ClassVar[Any] = (
         "export_link",
+        "integration_link",
         "sequence",
         "status",
         "axis",
@@ -149,12 +168,17 @@ class RunAdmin(LongListAdmin):
     fields = readonly_fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
-        rows = Run.objects.select_related("export__integration").defer("export__integration__secrets")
+        rows = Run.objects.select_related("export__integration", "integration")
+        rows = rows.defer("export__integration__secrets", "integration__secrets")
         return rows.with_counts()
 
     @admin.display(description="export")
     def export_link(self, run: Run) -> SafeString | str:
         return link(run.export)
+
+    @admin.display(description="integration")
+    def integration_link(self, run: Run) -> SafeString | str:
+        return link(run.integration)
 
     @admin.display(description="settings")
     def shown_settings(self, run: Run) -> SafeString:

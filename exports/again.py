@@ -19,6 +19,7 @@ from exports_portal.common import audit, bells
 from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Refused
 from exports_portal.common.log_context import request_id
+from projects import access
 
 NUMBERED = re.compile(r" \((copy|continued)( \d+)?\)$")
 TAKE_HELD = """
@@ -62,6 +63,7 @@ def continue_export(*, export: Export, by: Actor, now: datetime) -> Export:
     The old one keeps its counts, its held records are shown as not sent there. What may have been sent without an
     answer is sent again, with the same insert_ids.
     """
+    access.require(by, export.project, *access.EDITORS)
     actions.hold_integrations(export.integration_id)
     old = actions.locked(export)
     _refuse_unless_stopped(old)

@@ -1,6 +1,5 @@
 """Rejected records: which there are, sending them again, and the file of them."""
 
-import csv
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,16 +13,16 @@ from exports.models import Export, Rejected, Run, Shard, Status
 from exports_portal.common import audit, bells
 from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Invalid, Refused
+from exports_portal.common.files import chunked, csv_chunks
 from exports_portal.common.log_context import request_id
 from partners.models import Integration
+from projects import access
 
 # Amplitude drops a repeat by its insert_id for 7 days (Amplitude, HTTP V2); later it would count twice.
 REPEATS_KNOWN = timedelta(days=7)
 AT_ONCE = 10_000  # ids in one request
 QUEUED_AT_ONCE = 10_000  # rows in one transaction: a long one would hold the horizon up
 COLUMNS = ("id", "run", "reason", "field", "message", "cure", "attempts", "rejected_at", "queued", "payload")
-CHUNK = 2_000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class ConsentNeeded(Refused):
@@ -44,8 +43,9 @@ def resend(
 
     Harmless for what is queued already. Those rejected more than 7 days ago go only with `consent`. No status changes.
     Commits every QUEUED_AT_ONCE records; a Stop in between leaves the rest where it is.
-    Raises Invalid, Refused and ConsentNeeded.
+    Raises Invalid, Refused, ConsentNeeded and PermissionDenied.
     """
+    access.require(by, export.project, *access.EDITORS)
     mine = Rejected.objects.filter(run__export=export)
     rows = _chosen(mine if run is None else mine.filter(run=run), ids, reason)
     status = _hold(export)
@@ -149,26 +149,9 @@ def reasons(rows: Any) -> list[tuple[str, int]]:
 
 def as_csv(rows: Any) -> Iterator[str]:
     """Lines of a CSV file with a header, oldest first; reads by key, so memory does not grow with the rows."""
-    writer = csv.writer(_Lines())
-    yield writer.writerow(COLUMNS)
-    after = 0
-    while chunk := list(rows.filter(pk__gt=after).order_by("pk")[:CHUNK]):
-        yield "".join(writer.writerow(map(_cell, _values(row))) for row in chunk)
-        after = chunk[-1].pk
-
-
-class _Lines:
-    """csv wants something to write to; this hands each line back."""
-
-    def write(self, line: str) -> str:
-        return line
+    return csv_chunks(COLUMNS, (map(_values, chunk) for chunk in chunked(rows)))
 
 
 def _values(row: Rejected) -> tuple[Any, ...]:
     what = (row.pk, row.run_id, row.reason, row.field, row.message, row.cure, row.attempts)
     return (*what, row.created_at.isoformat(), "yes" if row.resend_at else "", row.payload)
-
-
-def _cell(value: Any) -> Any:
-    """A text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP, CSV injection)."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

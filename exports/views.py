@@ -25,7 +25,7 @@ from exports_portal.common.files import csv_file
 from exports_portal.common.htmx import go_to, render_for
 from partners.registry import all_adapters
 from projects.models import Project
-from projects.pages import EDITORS, ProjectRequest, may_edit, project_page
+from projects.pages import EDITORS, ProjectRequest, is_admin, may_edit, project_page
 
 
 @require_GET
@@ -44,6 +44,7 @@ def export_list(request: ProjectRequest, project: Project) -> HttpResponse:
         "adapters": list(all_adapters().values()),
         "has_integrations": project.integrations.connected().exists(),
         "may_edit": may_edit(request),
+        "is_admin": is_admin(request),
         "project": project,
     }
     return render(request, "exports/export_list.html", context)
@@ -79,7 +80,7 @@ def export_new(request: ProjectRequest, project: Project, partner: str) -> HttpR
         raise Http404("There is no such partner.")
     form = panel.form_for(project, partner, request.POST or None, now=timezone.now())
     if _is_wanted(request):
-        export = panel.create(form, project=project, by=actor_of(request.user), now=timezone.now())
+        export = panel.create(form, project=project, by=actor_of(request), now=timezone.now())
         if export is not None:
             messages.success(request, _with_link(f"{all_adapters()[partner].label} data export initiated", export))
             return go_to(request, _list_url(project))
@@ -95,7 +96,7 @@ def export_edit(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
         return go_to(request, reverse("exports:export-view", args=[project.account_id, pk]))
     partner = export.integration.partner
     form = panel.form_for(project, partner, request.POST or None, now=timezone.now(), export=export)
-    if _is_wanted(request) and panel.edit(form, export=export, by=actor_of(request.user), now=timezone.now()):
+    if _is_wanted(request) and panel.edit(form, export=export, by=actor_of(request), now=timezone.now()):
         said = f"{export.integration.adapter.label} data export updated. {panel.applies(form)}"
         messages.success(request, _with_link(said, export))
         return go_to(request, _list_url(project))
@@ -109,7 +110,7 @@ def export_stop(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
     refused = ""
     if request.method == "POST":
         try:
-            actions.stop_export(export=export, by=actor_of(request.user), now=timezone.now(), user=request.user)  # type: ignore[arg-type]
+            actions.stop_export(export=export, by=actor_of(request), now=timezone.now(), user=request.user)  # type: ignore[arg-type]
         except Refused as error:
             refused = str(error)
         else:
@@ -185,7 +186,7 @@ def rejected_resend(request: ProjectRequest, project: Project, pk: int) -> HttpR
         queued = rejected.resend(
             export=export,
             **rejected.chosen_in(request.POST),
-            by=actor_of(request.user),
+            by=actor_of(request),
             now=timezone.now(),
         )
         messages.success(request, f"{queued:,} {'record is' if queued == 1 else 'records are'} being sent again")
@@ -204,7 +205,7 @@ def _make(request: ProjectRequest, project: Project, pk: int, verb: Callable[...
     """Show the new export that the verb makes; what it refuses is said on the old one."""
     old = get_object_or_404(_exports(project), pk=pk)
     try:
-        new = verb(export=old, by=actor_of(request.user), now=timezone.now())
+        new = verb(export=old, by=actor_of(request), now=timezone.now())
     except (Invalid, Refused) as error:
         messages.error(request, error.sentence if isinstance(error, Invalid) else str(error))
         return redirect("exports:export-view", project.account_id, pk)
@@ -215,7 +216,7 @@ def _make(request: ProjectRequest, project: Project, pk: int, verb: Callable[...
 def _act(request: ProjectRequest, project: Project, pk: int, verb: Callable[..., Any], message: str) -> HttpResponse:
     export = get_object_or_404(_exports(project), pk=pk)
     try:
-        verb(export=export, by=actor_of(request.user), now=timezone.now())
+        verb(export=export, by=actor_of(request), now=timezone.now())
         messages.success(request, message)
     except Refused as error:
         messages.error(request, str(error))

@@ -8,6 +8,7 @@ JSON with LOG_FORMAT=json. `structlog.get_logger()` in our code; the standard li
 import json
 import logging
 import logging.config
+import re
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import structlog
 
 SECRET_KEYS = frozenset({"api_key", "authorization", "cookie", "passcode", "password", "secret", "token"})
+SECRET_LINKS = re.compile(r"(/invitation/|/password/reset/|%2Finvitation%2F)[^\s?&#]+")
 LEADING = ("timestamp", "level", "event", "logger", "exception")
 FIRST = ("project", "export", "run", "shard")  # of the pairs: what a line is about
 CELERY_IDS = frozenset({"task_id", "parent_task_id"})  # in JSON only: a message is no more than a bell
@@ -43,6 +45,14 @@ def drop_nothings(_logger: Any, _method: str, line: MutableMapping[str, Any]) ->
     """A pair without a value says nothing, in either shape."""
     for key in [key for key, value in line.items() if value is None]:
         del line[key]
+    return line
+
+
+def mask_links(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The links of invitations and new passwords are secrets that stand in addresses."""
+    for key, value in line.items():
+        if isinstance(value, str) and "/" in value:
+            line[key] = SECRET_LINKS.sub(r"\1***", value)
     return line
 
 
@@ -85,6 +95,7 @@ SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True),
     mask_secrets,
     drop_nothings,
+    mask_links,
 ]
 
 

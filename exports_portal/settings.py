@@ -20,6 +20,7 @@ PORTAL_DATA_DIR = runtime.data_dir()
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", "") or runtime.secret("django_secret_key")
 PORTAL_ENCRYPTION_KEYS = runtime.encryption_keys(env.list("PORTAL_ENCRYPTION_KEYS", []))
 PORTAL_HTTPS = env.bool("PORTAL_HTTPS", default=False)
+PORTAL_PROXIES = env.int("PORTAL_PROXIES", default=int(PORTAL_HTTPS))
 PORTAL_LEASE_SECONDS = env.int("PORTAL_LEASE_SECONDS", default=15)
 PORTAL_MAX_SHARDS = env.int("PORTAL_MAX_SHARDS", default=4)
 PORTAL_VALUE_CHARACTERS = env.int("PORTAL_VALUE_CHARACTERS", default=512)
@@ -115,10 +116,12 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+PASSWORD_RESET_TIMEOUT = 86_400
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"
 AXES_FAILURE_LIMIT = 10
+AXES_CLIENT_IP_CALLABLE = "exports_portal.common.addresses.client_address"
 AXES_LOCKOUT_TEMPLATE = "registration/locked.html"
 AXES_COOLOFF_TIME = timedelta(minutes=10)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -185,6 +188,7 @@ DJANGO_STRUCTLOG_CELERY_TASK_NOTICE_LOG_LEVEL = logging.DEBUG
 globals().update(runtime.email(env.str("EMAIL_URL", "")))
 PORTAL_URL = env.str("PORTAL_URL", runtime.addresses().get("web_url", "")).rstrip("/")
 PORTAL_WEBHOOK_NETWORKS = runtime.networks("PORTAL_WEBHOOK_NETWORKS", env.list("PORTAL_WEBHOOK_NETWORKS", []))
+PORTAL_SENDS_MAIL = bool(env.str("EMAIL_URL", ""))
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("PORTAL_EMAIL_FROM", "portal@localhost")
 
 AMPLITUDE_STANDARD_URL = runtime.amplitude_url("AMPLITUDE_STANDARD_URL", env.str("AMPLITUDE_STANDARD_URL", ""))

@@ -1,4 +1,4 @@
-"""The verbs of integrations: pages, REST and admin all call these."""
+"""The verbs of integrations: pages, REST and admin all call these. What people ask for needs the role admin."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -17,7 +17,8 @@ from exports_portal.common.errors import Invalid, Refused
 from partners.contract import Adapter, Outcome, Secrets, TestReport
 from partners.models import NICKNAME_CHARACTERS, Integration
 from partners.registry import all_adapters
-from projects.models import Project
+from projects import access
+from projects.models import Project, Role
 
 log = structlog.get_logger("partners")
 
@@ -31,6 +32,7 @@ def create_integration(
     *, project: Project, partner: str, nickname: str, values: Mapping[str, str], by: Actor, now: datetime
 ) -> Integration:
     """Integrate a partner. `values` are the adapter's fields by name; missing ones take their default."""
+    access.require(by, project, Role.ADMIN)
     adapter = _adapter(partner)
     values = _with_defaults(adapter, values)
     nickname = " ".join(nickname.split())
@@ -56,6 +58,7 @@ def edit_integration(
 
     A setup fault is forgotten: sending goes on where it was, with what has been mended.
     """
+    access.require(by, integration.project, Role.ADMIN)
     integration = _locked(integration)
     if integration.disconnected_at is not None:
         raise Invalid({"": [f"“{integration.nickname}” has been disconnected meanwhile. Integrate it anew."]})
@@ -84,6 +87,7 @@ def edit_integration(
 @transaction.atomic
 def disconnect(*, integration: Integration, by: Actor, now: datetime) -> None:
     """Forget the secrets and hide the integration; harmless the second time. Refused while its exports are active."""
+    access.require(by, integration.project, Role.ADMIN)
     integration = _locked(integration)
     if integration.disconnected_at is not None:
         return
@@ -103,14 +107,17 @@ def disconnect(*, integration: Integration, by: Actor, now: datetime) -> None:
 
 def test_values(
     *,
+    project: Project,
     partner: str,
     values: Mapping[str, str],
+    by: Actor,
     kept: Integration | None = None,  # noqa: PT028 this is no test, whatever its name begins with
 ) -> TestReport:
     """Test connection for what stands in a form that has not been saved. Records nothing anywhere.
 
     A secret left empty is the one of `kept`, the integration being edited.
     """
+    access.require(by, project, Role.ADMIN)
     adapter = _adapter(partner)
     saved = kept.secrets if kept is not None else {}
     values = _with_defaults(adapter, {**values, **{name: values.get(name) or saved[name] for name in saved}})
@@ -120,6 +127,7 @@ def test_values(
 
 def test_integration(*, integration: Integration, by: Actor, now: datetime) -> TestReport:
     """Test connection for a saved integration; the result stands on its card. Success ends a setup fault."""
+    access.require(by, integration.project, Role.ADMIN)
     report = integration.adapter.test_connection(integration.settings, integration.secrets)
     message = report.steps[-1].message if report.steps else ""
     with transaction.atomic():  # only now: the partner may take seconds to answer

@@ -3,9 +3,16 @@
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from exports_portal.common.admin import ReadOnlyAdmin, link, list_link, pretty
+from exports_portal.common.admin import ReadOnlyAdmin, each, link, list_link, pretty
+from exports_portal.common.audit import Actor
+from exports_portal.common.errors import Refused
+from exports_portal.common.models import AuditEntry
+from partners import actions
 from partners.models import Integration
 
 
@@ -23,6 +30,8 @@ class IntegrationAdmin(ReadOnlyAdmin):
         "masked_key",
         "shown_settings",
         "exports",
+        "audit_log",
+        "page",
         "tested_at",
         "test_ok",
         "test_message",
@@ -35,6 +44,20 @@ class IntegrationAdmin(ReadOnlyAdmin):
         "disconnected_at",
     )
     fields = readonly_fields
+    actions = ("retest",)
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("partners.change_integration")
+
+    @admin.action(description="Test connection", permissions=["operate"])
+    def retest(self, request: HttpRequest, queryset: QuerySet[Integration]) -> None:
+        def act(integration: Integration, by: Actor) -> str:
+            if integration.disconnected_at is not None:
+                raise Refused("It has been disconnected: there is no key to test.")
+            report = actions.test_integration(integration=integration, by=by, now=timezone.now())
+            return f"“{integration}”: {report.steps[-1].message}"
+
+        each(request, queryset, act)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Integration]:
         return super().get_queryset(request).defer("secrets")
@@ -50,6 +73,15 @@ class IntegrationAdmin(ReadOnlyAdmin):
     @admin.display(description="project", ordering="project__name")
     def project_link(self, integration: Integration) -> SafeString | str:
         return link(integration.project)
+
+    @admin.display(description="audit log")
+    def audit_log(self, integration: Integration) -> SafeString:
+        return list_link(AuditEntry, "audit entries", target_type="integration", target_id=integration.pk)
+
+    @admin.display(description="page")
+    def page(self, integration: Integration) -> SafeString:
+        url = reverse("partners:integration-edit", args=[integration.project.account_id, integration.pk])
+        return format_html('<a href="{}">Edit, or enter another key</a>', url)
 
     @admin.display(description="exports")
     def exports(self, integration: Integration) -> SafeString:

@@ -171,7 +171,7 @@ class IntegrationViewSet(ProjectView, GenericViewSet):
         """The same for values that have not been saved."""
         values = self.given(ValuesInput)
         values.pop("nickname", None)
-        report = actions.test_values(partner=values.pop("partner"), values=values)
+        report = actions.test_values(project=self.project, partner=values.pop("partner"), values=values, by=self.by)
         return Response(TestReportSerializer(report).data)
 
     def _own(self, pk: int) -> Integration:

@@ -20,8 +20,8 @@ from partners.contract import Adapter, TestReport
 from partners.forms import IntegrationForm
 from partners.models import Integration
 from partners.registry import all_adapters
-from projects.models import Project
-from projects.pages import EDITORS, ProjectRequest, may_edit, project_page
+from projects.models import Project, Role
+from projects.pages import ProjectRequest, is_admin, project_page
 
 
 @project_page()
@@ -31,11 +31,11 @@ def partner_list(request: ProjectRequest, project: Project) -> HttpResponse:
     found = cards(project, search=search, now=timezone.now())
     categories = sorted({adapter.category for adapter in all_adapters().values()})
     context = {"cards": found, "categories": categories, "search": search}
-    context |= {"may_edit": may_edit(request), "project": project}
+    context |= {"may_edit": is_admin(request), "project": project}
     return render(request, "partners/partner_list.html", context)
 
 
-@project_page(*EDITORS)
+@project_page(Role.ADMIN)
 def integration_new(request: ProjectRequest, project: Project, partner: str) -> HttpResponse:
     """The panel Integrate <Partner>: test the connection, or integrate."""
     adapter = _adapter(partner)
@@ -44,7 +44,7 @@ def integration_new(request: ProjectRequest, project: Project, partner: str) -> 
     return _test_or_save(request, project, form, partial(_create, request, project, form), said, integration=None)
 
 
-@project_page(*EDITORS)
+@project_page(Role.ADMIN)
 def integration_edit(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
     """The same panel for an integration that exists."""
     integration = get_object_or_404(project.integrations.connected(), pk=pk)
@@ -53,14 +53,14 @@ def integration_edit(request: ProjectRequest, project: Project, pk: int) -> Http
     return _test_or_save(request, project, form, save, "“%s” has been updated", integration=integration)
 
 
-@project_page(*EDITORS)
+@project_page(Role.ADMIN)
 def integration_disconnect(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
     """Ask, then forget the integration's key. Refused with the reason while exports are active."""
     integration = get_object_or_404(project.integrations.connected(), pk=pk)
     refused = ""
     if request.method == "POST":
         try:
-            actions.disconnect(integration=integration, by=actor_of(request.user), now=timezone.now())
+            actions.disconnect(integration=integration, by=actor_of(request), now=timezone.now())
         except Refused as error:
             refused = str(error)
         else:
@@ -129,13 +129,12 @@ def _test(request: ProjectRequest, form: IntegrationForm, *, integration: Integr
     """The report; None when the form says what is missing. What is saved is recorded on its card."""
     if not form.is_valid():
         return None
-    values = form.values()
+    values, by = form.values(), actor_of(request)
     try:
-        if integration is None:
-            return actions.test_values(partner=form.adapter.slug, values=values)
-        if _unchanged(values, integration):
-            return actions.test_integration(integration=integration, by=actor_of(request.user), now=timezone.now())
-        return actions.test_values(partner=form.adapter.slug, values=values, kept=integration)
+        if integration is not None and _unchanged(values, integration):
+            return actions.test_integration(integration=integration, by=by, now=timezone.now())
+        slug = form.adapter.slug
+        return actions.test_values(project=request.project, partner=slug, values=values, by=by, kept=integration)
     except Invalid as error:
         add_errors(form, error)
         return None
@@ -151,7 +150,7 @@ def _create(request: ProjectRequest, project: Project, form: IntegrationForm) ->
         partner=form.adapter.slug,
         nickname=form.cleaned_data["nickname"],
         values=form.values(),
-        by=actor_of(request.user),
+        by=actor_of(request),
         now=timezone.now(),
     )
 
@@ -161,7 +160,7 @@ def _edit(request: ProjectRequest, integration: Integration, form: IntegrationFo
         integration=integration,
         nickname=form.cleaned_data["nickname"],
         values=form.values(),
-        by=actor_of(request.user),
+        by=actor_of(request),
         now=timezone.now(),
     )
 

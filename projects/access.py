@@ -6,7 +6,10 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404
 
+from exports_portal.common.audit import Actor
 from projects.models import Membership, Project, Role, User
+
+EDITORS = (Role.MARKETER, Role.ADMIN)
 
 
 def projects_of(user: Any) -> QuerySet[Project]:
@@ -31,10 +34,28 @@ def role_in(user: User, project: Project) -> Role | None:
     return Role(role) if role else None
 
 
-def require_role(user: User, project: Project, *roles: Role) -> Role:
-    """The user's role in the project. Raises PermissionDenied, with a sentence, unless it is one of `roles`."""
-    role = role_in(user, project)
+def require(by: Actor, project: Project, *roles: Role) -> Role:
+    """The role of who acts. Raises PermissionDenied, with a sentence, unless it is one of `roles`.
+
+    Every verb begins with it, so pages, REST and admin agree. Parts of the portal and its commands may do everything.
+    """
+    role = _role_of(by, project)
     if role is None or role not in roles:
         names = " or ".join(allowed.label.lower() for allowed in roles)
         raise PermissionDenied(f"This needs the role {names} in {project.name}. Ask an admin of the project for it.")
     return role
+
+
+def require_superuser(by: Actor) -> None:
+    """The same for what belongs to no project. Raises PermissionDenied."""
+    if by.grant or (by.id and not User.objects.filter(pk=by.id, is_active=True, is_superuser=True).exists()):
+        raise PermissionDenied("Only a superuser may do this.")
+
+
+def _role_of(by: Actor, project: Project) -> Role | None:
+    if by.grant is not None:
+        return Role(by.grant.role) if by.grant.project_id == project.pk else None
+    if by.id is None:
+        return Role.ADMIN
+    user = User.objects.filter(pk=by.id, is_active=True).first()
+    return role_in(user, project) if user else None

@@ -1,4 +1,7 @@
-"""The verbs of projects and users: pages and commands call these. Each raises Invalid for wrong input."""
+"""The verbs of projects and users: pages and commands call these.
+
+Each raises PermissionDenied unless `by` is an admin of the project, and Invalid for wrong input.
+"""
 
 import secrets
 from dataclasses import dataclass, field
@@ -13,6 +16,7 @@ from django.db import transaction
 from exports_portal.common import audit
 from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Invalid
+from projects import access
 from projects.credentials import create_credential
 from projects.models import Credential, Membership, Project, Role, User
 from projects.retention import Retention, retention_of
@@ -21,6 +25,7 @@ from projects.zones import zone_names
 ACCOUNT_ID_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no pair that people mix up: 0/O, 1/I/L, U/V
 ACCOUNT_ID_GROUPS = (3, 3, 4)
 NAME_CHARACTERS = 120
+EMAIL_CHARACTERS = 254
 FIRST_LOGIN = "admin@example.com"
 DEMO_PROJECT = "Kirana Mobile · Live"
 
@@ -46,7 +51,8 @@ def create_project(*, name: str, timezone: str, by: Actor, now: datetime) -> New
 
 @transaction.atomic
 def add_project(*, name: str, timezone: str, by: Actor, now: datetime) -> Project:
-    """Make a project without credentials; its admins create them on its page."""
+    """Make a project without credentials; its admins create them on its page. For superusers."""
+    access.require_superuser(by)
     name = name.strip()
     _check_project(name, timezone)
     project = Project.objects.create(account_id=_new_account_id(), name=name, timezone=timezone, created_at=now)
@@ -69,6 +75,7 @@ def edit_project(
 
     Runs that exist keep their windows; later boundaries follow the new zone.
     """
+    access.require(by, project, Role.ADMIN)
     name = name.strip()
     _check_project(name, timezone)
     keeps = retention_of(project) if retention is None else retention
@@ -101,21 +108,41 @@ def _as_edited(project: Project) -> dict[str, object]:
 @transaction.atomic
 def create_user(*, email: str, password: str, project: Project, role: str, by: Actor, now: datetime) -> User:
     """Make a user who is a member of `project`. The email address must be new, the password a good one."""
+    access.require(by, project, Role.ADMIN)
+    if errors := role_errors(role):
+        raise Invalid({"role": errors})
+    user = make_user(email=email, password=password, project=project, by=by, now=now)
+    add_member(project=project, user=user, role=role, by=by, now=now)
+    return user
+
+
+def make_user(*, email: str, password: str, project: Project, by: Actor, now: datetime) -> User:
+    """A new user, who belongs to no project yet; `project` is the one in whose audit log it stands."""
     email = email.strip().lower()
-    errors = {"email": _email_errors(email), "role": _role_errors(role), "password": _password_errors(password, email)}
+    errors = {"email": email_errors(email) or _taken(email), "password": _password_errors(password, email)}
     if any(errors.values()):
         raise Invalid({name: texts for name, texts in errors.items() if texts})
     user = User.objects.create_user(email, password)
     audit.record(action="user.create", by=by, now=now, project_id=project.pk, target=user, after={"email": email})
-    add_member(project=project, user=user, role=role, by=by, now=now)
     return user
+
+
+@transaction.atomic
+def set_password(*, user: User, password: str, by: Actor, now: datetime) -> None:
+    """A new password for a user, whose other sessions end with it. Raises Invalid for a weak one."""
+    if errors := _password_errors(password, user.email):
+        raise Invalid({"password": errors})
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    audit.record(action="user.password", by=by, now=now, project_id=None, target=user, after={"email": user.email})
 
 
 @transaction.atomic
 def add_member(*, project: Project, user: User, role: str, by: Actor, now: datetime) -> Membership:
     """Make a user a member; one who is a member already keeps the role."""
+    access.require(by, project, Role.ADMIN)
     if role not in Role.values:
-        raise Invalid({"role": _role_errors(role)})
+        raise Invalid({"role": role_errors(role)})
     membership, is_new = Membership.objects.get_or_create(
         project=project, user=user, defaults={"role": role, "created_at": now}
     )
@@ -175,16 +202,20 @@ def _unknown_timezone(timezone: str) -> str:
     return f"There is no time zone “{timezone}”. Use an IANA name such as {near[0] if near else 'Asia/Kolkata'}."
 
 
-def _email_errors(email: str) -> list[str]:
+def email_errors(email: str) -> list[str]:
     try:
         validate_email(email)
     except ValidationError:
         return [f"“{email}” is not an email address."]
+    return [] if len(email) <= EMAIL_CHARACTERS else [f"{EMAIL_CHARACTERS} characters are the most."]
+
+
+def _taken(email: str) -> list[str]:
     taken = User.objects.filter(email=email).exists()
     return [f"There is a user with the email {email} already."] if taken else []
 
 
-def _role_errors(role: str) -> list[str]:
+def role_errors(role: str) -> list[str]:
     return [] if role in Role.values else [f"There is no role “{role}”. Choose one of: {', '.join(Role.values)}."]
 
 

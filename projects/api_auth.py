@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from exports_portal.common.audit import Actor
+from exports_portal.common.addresses import client_address
+from exports_portal.common.audit import Actor, Grant
 from projects.credentials import credential_for_token
 from projects.models import Credential, Project
 
@@ -20,9 +22,10 @@ class TokenHolder:
     is_active = True
     is_anonymous = is_staff = is_superuser = False
 
-    def __init__(self, credential: Credential) -> None:
+    def __init__(self, credential: Credential, request: HttpRequest) -> None:
         self.project: Project = credential.project
-        self.actor = Actor(None, f"API token {credential.label} ••••{credential.last_four}".replace("  ", " "))
+        name = " ".join(f"API token {credential.label} ••••{credential.last_four}".split())
+        self.actor = Actor(None, name, client_address(request), Grant(credential.project_id, credential.role))
 
     def __str__(self) -> str:
         return self.actor.name
@@ -42,7 +45,7 @@ class BearerAuthentication(BaseAuthentication):
         if credential is None:
             raise AuthenticationFailed("The token is unknown or has been revoked. Create one under Settings > Project.")
         request._request.project = credential.project  # type: ignore[attr-defined]
-        return TokenHolder(credential), credential
+        return TokenHolder(credential, request._request), credential
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"

@@ -6,34 +6,37 @@ one indexed query finds it; comparing by index tells an attacker nothing about a
 
 import hashlib
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
 
 from exports_portal.common import audit
 from exports_portal.common.audit import Actor
-from exports_portal.common.errors import Invalid
-from projects.models import Credential, Project
+from exports_portal.common.errors import Invalid, Refused
+from projects.access import require
+from projects.models import Credential, Project, Role
 
 LABEL_CHARACTERS = 80
+USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 @transaction.atomic
 def create_credential(
-    *, project: Project, kind: str, label: str = "", by: Actor, now: datetime
+    *, project: Project, kind: str, label: str = "", access: str = Credential.Access.FULL, by: Actor, now: datetime
 ) -> tuple[Credential, str]:
     """Make a credential. The second value is the plain one: show it once, it cannot be read again."""
+    require(by, project, Role.ADMIN)
     label = label.strip()
-    if kind not in Credential.Kind.values:
-        raise Invalid({"kind": [f"Choose one of: {', '.join(Credential.Kind.values)}."]})
-    if len(label) > LABEL_CHARACTERS:
-        raise Invalid({"label": [f"The label has {len(label)} characters; {LABEL_CHARACTERS} is the most."]})
-    value = secrets.token_urlsafe(32)
+    _check(kind, label, access)
+    value, digest = new_secret()
     credential = Credential.objects.create(
         project=project,
         kind=kind,
         label=label,
-        digest=_digest(value),
+        access=access,
+        digest=digest,
         last_four=value[-4:],
         created_at=now,
         created_by_id=by.id,
@@ -45,28 +48,79 @@ def create_credential(
 @transaction.atomic
 def revoke_credential(*, credential: Credential, by: Actor, now: datetime) -> None:
     """Refuse the credential from now on; harmless when it is revoked already."""
+    require(by, credential.project, Role.ADMIN)
     if Credential.objects.filter(pk=credential.pk, revoked_at=None).update(revoked_at=now):
         _record("credential.revoke", credential, by=by, now=now)
     credential.refresh_from_db(fields=["revoked_at"])
 
 
+@transaction.atomic
+def rotate_credential(*, credential: Credential, by: Actor, now: datetime) -> tuple[Credential, str]:
+    """Revoke a credential and make another in its place; the second value is the plain one, to be shown once.
+
+    Raises Refused for a revoked one.
+    """
+    if credential.revoked_at is not None:
+        raise Refused(f"{credential} has been revoked. Create a new one instead.")
+    what = {"kind": credential.kind, "label": credential.label, "access": credential.access}
+    made = create_credential(project=credential.project, **what, by=by, now=now)
+    revoke_credential(credential=credential, by=by, now=now)
+    return made
+
+
+def _check(kind: str, label: str, access: str) -> None:
+    errors: dict[str, list[str]] = {}
+    if kind not in Credential.Kind.values:
+        errors["kind"] = [f"Choose one of: {', '.join(Credential.Kind.values)}."]
+    if len(label) > LABEL_CHARACTERS:
+        errors["label"] = [f"The label has {len(label)} characters; {LABEL_CHARACTERS} is the most."]
+    elif "\0" in label:
+        errors["label"] = ["The label must not contain control characters."]
+    if access not in Credential.Access.values:
+        errors["access"] = [f"Choose one of: {', '.join(Credential.Access.values)}."]
+    elif access != Credential.Access.FULL and kind == Credential.Kind.PASSCODE:
+        errors["access"] = ["A passcode only sends events; read-only access is for API tokens."]
+    if errors:
+        raise Invalid(errors)
+
+
 def project_for_passcode(account_id: str, passcode: str) -> Project | None:
     """The project whose account id and passcode these are, or None."""
     credential = _live(Credential.Kind.PASSCODE, passcode)
-    return credential.project if credential and credential.project.account_id == account_id else None
+    if credential is None or credential.project.account_id != account_id:
+        return None
+    _note_use(credential)
+    return credential.project
 
 
 def credential_for_token(token: str) -> Credential | None:
     """The credential behind a token of the REST API, its project loaded, or None."""
-    return _live(Credential.Kind.API_TOKEN, token)
+    credential = _live(Credential.Kind.API_TOKEN, token)
+    if credential is not None:
+        _note_use(credential)
+    return credential
 
 
 def _live(kind: Credential.Kind, value: str) -> Credential | None:
     live = Credential.objects.select_related("project").filter(kind=kind, revoked_at=None)
-    return live.filter(digest=_digest(value)).first()
+    return live.filter(digest=digest_of(value)).first()
 
 
-def _digest(value: str) -> str:
+def _note_use(credential: Credential) -> None:
+    """Once a minute at most, so that requests do not queue up for the row."""
+    now = timezone.now()
+    if credential.last_used_at is None or credential.last_used_at < now - USE_NOTED_EVERY:
+        long_ago = Q(last_used_at=None) | Q(last_used_at__lt=now - USE_NOTED_EVERY)
+        Credential.objects.filter(long_ago, pk=credential.pk).update(last_used_at=now)
+
+
+def new_secret() -> tuple[str, str]:
+    """A value of 256 random bits for somebody to keep, and the digest that we keep."""
+    value = secrets.token_urlsafe(32)
+    return value, digest_of(value)
+
+
+def digest_of(value: str) -> str:
     return hashlib.sha256(value.encode(errors="surrogatepass")).hexdigest()
 
 
@@ -77,5 +131,10 @@ def _record(action: str, credential: Credential, *, by: Actor, now: datetime) ->
         now=now,
         project_id=credential.project_id,
         target=credential,
-        after={"kind": credential.kind, "label": credential.label, "value": f"••••{credential.last_four}"},
+        after={
+            "kind": credential.kind,
+            "access": credential.access,
+            "label": credential.label,
+            "value": f"••••{credential.last_four}",
+        },
     )

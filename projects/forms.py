@@ -3,13 +3,24 @@
 from django import forms
 
 from exports_portal.common.forms import CardSelect
-from projects.models import LEAST_DAYS, Credential
+from projects.models import LEAST_DAYS, Credential, Role
 from projects.retention import Retention, field_of
 from projects.zones import zone_names
 
 KIND_HINTS = {
     Credential.Kind.PASSCODE: "for programs that send events",
     Credential.Kind.API_TOKEN: "for programs that manage exports",
+}
+
+
+ACCESS_HINTS = {
+    Credential.Access.FULL: "what an admin may",
+    Credential.Access.READ_ONLY: "API tokens only: sees, changes nothing",
+}
+ROLE_HINTS = {
+    str(Role.VIEWER): "sees events, profiles, integrations and exports",
+    str(Role.MARKETER): "also creates, edits and stops exports",
+    str(Role.ADMIN): "also integrations, credentials, the project and its team",
 }
 
 
@@ -44,12 +55,51 @@ class ProjectForm(forms.Form):
         return Retention(**{name: self.cleaned_data[field_of(name)] for name in LEAST_DAYS})
 
 
+class InviteForm(forms.Form):
+    email = forms.EmailField(label="Email address")
+    role = forms.ChoiceField(
+        label="Role", choices=Role.choices, initial=Role.MARKETER, widget=CardSelect(hints=ROLE_HINTS)
+    )
+
+
+class RoleForm(forms.Form):
+    role = forms.ChoiceField(label="Role", choices=Role.choices, widget=CardSelect(hints=ROLE_HINTS))
+
+
+class NewPasswordForm(forms.Form):
+    """For somebody who is invited and has no account yet."""
+
+    password = forms.CharField(
+        label="Password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="At least eight characters, not only digits, and none that everybody uses.",
+    )
+    again = forms.CharField(
+        label="The same password again",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def clean_again(self) -> str:
+        if self.cleaned_data["again"] != self.cleaned_data.get("password"):
+            raise forms.ValidationError("The two passwords differ.")
+        return str(self.cleaned_data["again"])
+
+
 class CredentialForm(forms.Form):
     kind = forms.ChoiceField(
         label="Kind",
         choices=Credential.Kind.choices,
         initial=Credential.Kind.PASSCODE,
         widget=CardSelect(hints={str(kind): hint for kind, hint in KIND_HINTS.items()}),
+    )
+    access = forms.ChoiceField(
+        label="Access",
+        choices=Credential.Access.choices,
+        initial=Credential.Access.FULL,
+        required=False,
+        widget=CardSelect(hints={str(access): hint for access, hint in ACCESS_HINTS.items()}),
     )
     label = forms.CharField(
         label="Label", required=False, help_text="Which program uses it, for example “Shop backend”."

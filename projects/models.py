@@ -1,6 +1,7 @@
 """Users, projects, who belongs to them, and the credentials of their programs."""
 
 import zoneinfo
+from datetime import datetime
 from typing import ClassVar
 
 from django.contrib.auth.base_user import BaseUserManager
@@ -108,14 +109,62 @@ class Credential(models.Model):
         PASSCODE = "passcode", "Passcode"
         API_TOKEN = "api_token", "API token"
 
+    class Access(models.TextChoices):
+        FULL = "full", "Full"
+        READ_ONLY = "read_only", "Read-only"
+
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="credentials")
     kind = models.CharField(max_length=16, choices=Kind.choices)
     label = models.CharField(max_length=80, default="")
+    access = models.CharField(
+        max_length=16,
+        choices=Access.choices,
+        default=Access.FULL,
+        help_text="a token may what an admin or a viewer may",
+    )
     digest = models.CharField(max_length=64, unique=True, editable=False)
     last_four = models.CharField(max_length=4, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
     created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, help_text="to the minute")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="passcodes_have_full_access", condition=models.Q(kind="api_token") | models.Q(access="full")
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} ••••{self.last_four}"
+
+    @property
+    def role(self) -> Role:
+        """The role in its project that a token gives."""
+        return Role.VIEWER if self.access == self.Access.READ_ONLY else Role.ADMIN
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def open(self, now: datetime) -> "InvitationQuerySet":
+        """Those that somebody may still accept."""
+        return self.filter(accepted_at=None, revoked_at=None, expires_at__gt=now)
+
+
+class Invitation(models.Model):
+    """A link that makes one person a member, once. Of its token only the SHA-256 is stored."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField()
+    role = models.CharField(max_length=16, choices=Role.choices)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=now, editable=False)
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    objects = InvitationQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.email} as {self.role}"

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
+from exports_portal.common.audit import actor_of
 from projects import access
-from projects.models import Project, Role
+from projects.access import EDITORS
+from projects.models import Project, Role, User
 
-EDITORS = (Role.MARKETER, Role.ADMIN)
 View = Callable[..., HttpResponseBase]
 
 
@@ -34,8 +35,8 @@ def project_page(*roles: Role) -> Callable[[View], View]:
         def page(request: ProjectRequest, account_id: str, **captured: Any) -> HttpResponseBase:
             project = access.project_for(request.user, account_id)
             request.project = project
-            user: Any = request.user
-            request.role = access.require_role(user, project, *roles) if roles else access.role_in(user, project)
+            by, user = actor_of(request), cast(User, request.user)
+            request.role = access.require(by, project, *roles) if roles else access.role_in(user, project)
             with timezone.override(project.tz):
                 return view(request, project, **captured)
 
@@ -45,5 +46,10 @@ def project_page(*roles: Role) -> Callable[[View], View]:
 
 
 def may_edit(request: ProjectRequest) -> bool:
-    """Whether the user may change integrations and exports."""
+    """Whether the user may create and change exports."""
     return request.role in EDITORS
+
+
+def is_admin(request: ProjectRequest) -> bool:
+    """Whether the user may change integrations, the project and its team."""
+    return request.role == Role.ADMIN

@@ -1,4 +1,4 @@
-"""Pages of the project itself: start, settings with credentials, team."""
+"""Pages of the project itself: start, settings with credentials."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from exports_portal.common.forms import accepts
 from exports_portal.common.htmx import go_to, render_for
 from projects import access, actions, credentials
 from projects.forms import CredentialForm, ProjectForm
-from projects.models import Project, Role
+from projects.models import Credential, Project, Role
 from projects.pages import ProjectRequest, project_page
 from projects.retention import retention_of
 
@@ -26,16 +26,11 @@ def home(request: HttpRequest) -> HttpResponse:
     return redirect("exports:export-list", project.account_id)
 
 
-def password_changed(request: HttpRequest) -> HttpResponse:
-    messages.success(request, "Your password has been changed")
-    return redirect("home")
-
-
 @project_page()
 def project_edit(request: ProjectRequest, project: Project) -> HttpResponse:
     """Name and time zone for admins to change, and the credentials of programs."""
     if request.method == "POST":
-        access.require_role(request.user, project, Role.ADMIN)  # type: ignore[arg-type]
+        access.require(actor_of(request), project, Role.ADMIN)
     zone = project.timezone
     before = {"name": project.name, "timezone": zone, **retention_of(project).as_fields()}
     form = ProjectForm(request.POST or None, initial=before)
@@ -57,7 +52,7 @@ def _saved(project: Project, zone: str) -> str:
 
 
 def _save(request: ProjectRequest, project: Project, form: ProjectForm) -> None:
-    by = actor_of(request.user)
+    by = actor_of(request)
     values = {name: form.cleaned_data[name] for name in ("name", "timezone")}
     keeps = form.cleaned_retention()
     actions.edit_project(project=project, **values, retention=keeps, by=by, now=timezone.now())
@@ -70,8 +65,8 @@ def credential_new(request: ProjectRequest, project: Project) -> HttpResponse:
     made: list[tuple[Any, str]] = []
 
     def create() -> None:
-        by = actor_of(request.user)
-        data = form.cleaned_data
+        by = actor_of(request)
+        data = {**form.cleaned_data, "access": form.cleaned_data["access"] or Credential.Access.FULL}
         made.append(credentials.create_credential(project=project, **data, by=by, now=timezone.now()))
 
     accepted = request.method == "POST" and accepts(form, create)
@@ -89,7 +84,7 @@ def credential_revoke(request: ProjectRequest, project: Project, pk: int) -> Htt
     credential = get_object_or_404(project.credentials, pk=pk)
     settings_url = reverse("projects:project-edit", args=[project.account_id])
     if request.method == "POST":
-        credentials.revoke_credential(credential=credential, by=actor_of(request.user), now=timezone.now())
+        credentials.revoke_credential(credential=credential, by=actor_of(request), now=timezone.now())
         messages.success(request, f"{credential} has been revoked")
         return go_to(request, settings_url)
     context = {
@@ -102,10 +97,3 @@ def credential_revoke(request: ProjectRequest, project: Project, pk: int) -> Htt
         "project": project,
     }
     return render_for(request, context, page="projects/confirm_page.html", part="components/confirm.html")
-
-
-@project_page()
-def team_list(request: ProjectRequest, project: Project) -> HttpResponse:
-    """Who belongs to the project, and what their roles may do."""
-    members = project.memberships.select_related("user").order_by("user__email")
-    return render(request, "projects/team_list.html", {"members": members, "project": project})

@@ -1,13 +1,16 @@
 """What the admin pages of all apps share: read-only rows, links between them, no counting of big tables, audit."""
 
 import json
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.apps import apps
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -15,6 +18,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from exports_portal.common import audit
+from exports_portal.common.audit import Actor
+from exports_portal.common.errors import Refused
+from exports_portal.common.files import csv_file
 from exports_portal.common.models import AuditEntry
 
 OURS = ("projects", "partners", "notifications", "exports", "events")
@@ -41,6 +47,18 @@ def pretty(value: Any) -> SafeString:
     return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def each(request: HttpRequest, rows: Iterable[Any], verb: Callable[[Any, Actor], str]) -> None:
+    """Call a verb for each chosen row and tell what became of it: what `verb` answers, or why it was refused."""
+    by = audit.actor_of(request)
+    for row in rows:
+        try:
+            said = verb(row, by)
+        except (Refused, PermissionDenied) as refusal:
+            messages.error(request, f"“{row}”: {refusal}")
+        else:
+            messages.success(request, said)
+
+
 class BoundedPaginator(Paginator):
     """Counts at most LIMIT rows, so that a list of a log with millions of rows opens at once."""
 
@@ -57,6 +75,25 @@ class PortalAdmin(admin.ModelAdmin):
 
     show_full_result_count = False
     list_per_page = 50
+
+
+class VerbAdmin(PortalAdmin):
+    """Rows that verbs save. What a verb refuses is told on the same page, and nothing is saved."""
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._told(request, super().changeform_view, *args, **kwargs)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._told(request, super().delete_view, *args, **kwargs)
+
+    def _told(self, request: HttpRequest, view: Callable[..., HttpResponse], *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except (Refused, PermissionDenied) as refusal:
+            if request.method != "POST" or not str(refusal):  # Django's own: no right to this page
+                raise
+            messages.error(request, str(refusal))
+            return redirect(request.path)
 
 
 class ReadOnlyAdmin(PortalAdmin):
@@ -121,7 +158,7 @@ class AuditedAdmin(PortalAdmin):
     def _audit(self, request: HttpRequest, obj: Any, verb: str, **values: Any) -> None:
         audit.record(
             action=f"{obj._meta.model_name}.{verb}",
-            by=audit.actor_of(request.user),
+            by=audit.actor_of(request),
             now=timezone.now(),
             project_id=getattr(obj, "project_id", None),
             target=obj,
@@ -139,12 +176,22 @@ def _plain(value: Any) -> Any:
 class AuditEntryAdmin(LongListAdmin):
     """Who did what, when. Nobody can change it, the database refuses."""
 
-    list_display = ("at", "actor", "action", "target", "project_id")
+    list_display = ("at", "actor", "address", "action", "target", "project")
     list_filter = ("at",)
     search_fields = ("actor", "action", "target_type")
     ordering = ("-id",)
-    fields = ("at", "actor", "action", "target", "project_id", "was", "became")
+    fields = ("at", "actor", "address", "action", "target", "project", "was", "became")
     readonly_fields = fields
+    actions = ("download",)
+
+    @admin.action(description="Download as CSV", permissions=["view"])
+    def download(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> StreamingHttpResponse:
+        return csv_file(audit.as_csv(queryset.order_by()), "audit")
+
+    @admin.display(description="project")
+    def project(self, entry: AuditEntry) -> SafeString | str:
+        model = apps.get_model("projects", "Project")
+        return link(model(pk=entry.project_id), f"project {entry.project_id}") if entry.project_id else "–"
 
     @admin.display(description="target")
     def target(self, entry: AuditEntry) -> SafeString | str:

@@ -13,6 +13,7 @@ class AuditEntry(models.Model):
     project_id = models.BigIntegerField(null=True)
     actor_id = models.BigIntegerField(null=True, help_text="the user; empty when the portal itself acted")
     actor = models.CharField(max_length=254, help_text="the user's email as it was, or the portal's part that acted")
+    address = models.GenericIPAddressField(null=True, help_text="where the request came from")
     action = models.CharField(max_length=64, help_text="noun.verb, for example export.stopped")
     target_type = models.CharField(max_length=32)
     target_id = models.BigIntegerField(null=True)

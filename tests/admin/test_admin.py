@@ -1,21 +1,30 @@
 """Django admin: every model is there and opens, no secret is ever on a page, the portal's own state is read-only."""
 
+import csv
+import html
+import io
+import json
 import uuid
 
 import pytest
 from django.apps import apps
 from django.contrib import admin
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 from django.utils import timezone
 
 from events.models import DailyCount, Erased, Erasure, Identifier, LogBase, ProfileChange, PurgedLog, RollupPosition
 from exports.models import Alert, Export, Held, PurgedRuns, PurgeMark, Total
+from exports_portal.common import audit
 from exports_portal.common.admin import BoundedPaginator, ReadOnlyAdmin
+from exports_portal.common.audit import Actor
 from exports_portal.common.models import AuditEntry
 from notifications.actions import News, notify, set_webhook
 from notifications.models import Preferences, Seen
-from projects.models import Credential, Membership, Project, User
+from partners.models import Integration
+from projects.credentials import project_for_passcode
+from projects.models import Credential, Invitation, Membership, Project, User
+from projects.team import invite
 from tests.factories import (
     API_KEY,
     PASSWORD,
@@ -37,7 +46,7 @@ from tests.factories import (
 OURS = ("common", "projects", "partners", "events", "notifications", "exports")
 MODELS = sorted((model for app in OURS for model in apps.get_app_config(app).get_models()), key=lambda m: m._meta.label)
 WEBHOOK = "https://hooks.example.com/services/5ecret"
-WRITABLE = {User, Project, Membership}
+WRITABLE = {User, Project, Membership}  # by their verbs
 
 
 @pytest.fixture
@@ -53,7 +62,9 @@ def secrets(db):
     project = ProjectFactory()
     membership = MembershipFactory(project=project)
     values = [passcode_for(project), token_for(project), API_KEY, PASSWORD, membership.user.password]
-    values += list(Credential.objects.values_list("digest", flat=True))
+    _, link = invite(project=project, email="mira@example.com", role="viewer", by=TESTS, now=timezone.now())
+    values += [link, *Credential.objects.values_list("digest", flat=True)]
+    values += list(Invitation.objects.values_list("digest", flat=True))
     fill_logs(project)
     fill_exports(project)
     Total.objects.create()
@@ -238,15 +249,123 @@ def test_a_user_is_made_with_a_lower_case_email(root, db):
     assert root.post(address(User, "add"), body).context["adminform"].form.errors["email"]
 
 
-def test_members_change_by_hand_with_an_audit_entry_each(root, db):
-    membership = MembershipFactory(role="viewer")
-    body = {"project": membership.project_id, "user": membership.user_id, "role": "marketer"}
-    root.post(address(Membership, "change", membership.pk), body)
+def test_members_change_by_their_verbs(root, db):
+    project, user = ProjectFactory(), UserFactory()
+    MembershipFactory(project=project, role="admin")
+    root.post(address(Membership, "add"), {"project": project.pk, "user": user.pk, "role": "viewer"})
+    membership = Membership.objects.get(user=user)
+    root.post(address(Membership, "change", membership.pk), {"role": "marketer"})
     root.post(address(Membership, "delete", membership.pk), {"post": "yes"})
-    entries = AuditEntry.objects.filter(project_id=membership.project_id).order_by("id")
-    assert [entry.action for entry in entries] == ["membership.edit", "membership.delete"]
-    assert (entries[0].before, entries[0].after) == ({"role": "viewer"}, {"role": "marketer"})
-    assert not Membership.objects.exists()
+    entries = AuditEntry.objects.filter(project_id=project.pk).order_by("id")
+    assert [entry.action for entry in entries] == ["member.add", "member.role", "member.remove"]
+    assert (entries[1].before["role"], entries[1].after["role"]) == ("viewer", "marketer")
+    assert {entry.address for entry in entries} == {"127.0.0.1"}
+    assert not Membership.objects.filter(user=user).exists()
+
+
+def test_what_a_verb_refuses_is_told_and_nothing_is_saved(root, db):
+    admin = MembershipFactory(role="admin")
+    for page, body in (("change", {"role": "viewer"}), ("delete", {"post": "yes"})):
+        answer = root.post(address(Membership, page, admin.pk), body, follow=True)
+        assert "A project needs an admin." in answer.content.decode()
+    admin.refresh_from_db()
+    assert admin.role == "admin"
+
+
+@pytest.fixture
+def clerk(client, db):
+    """Staff with every right of the admin, member of no project."""
+    user = UserFactory(is_staff=True)
+    user.user_permissions.set(Permission.objects.all())
+    client.force_login(user)
+    return client
+
+
+def test_rights_in_the_admin_give_no_role_in_a_project(clerk):
+    export = ExportFactory(recurring=True)
+    membership = MembershipFactory(role="viewer", project=export.project)
+    token_for(export.project)
+    refusals = [
+        act(clerk, Export, "stop", export),
+        act(clerk, Integration, "retest", export.integration),
+        act(clerk, Credential, "revoke", Credential.objects.get()),
+        clerk.post(address(Membership, "change", membership.pk), {"role": "admin"}, follow=True),
+        clerk.post(address(Project, "add"), {"name": "Chai", "timezone": "UTC"}, follow=True),
+    ]
+    assert all("This needs the role" in page.content.decode() for page in refusals[:-1])
+    assert "Only a superuser may do this." in refusals[-1].content.decode()
+    export.refresh_from_db()
+    assert (export.status, Project.objects.count()) == ("PENDING", 1)
+
+
+def test_only_superusers_give_rights_or_touch_who_has_some(clerk):
+    user, root = UserFactory(), UserFactory(superuser=True)
+    body = {"email": user.email, "items_per_page": 20, "is_active": "on", "is_staff": "on", "is_superuser": "on"}
+    assert clerk.post(address(User, "change", user.pk), body).status_code == 302
+    user.refresh_from_db()
+    assert not user.is_staff
+    assert not user.is_superuser
+    assert clerk.post(address(User, "change", root.pk), body).status_code == 403
+    assert clerk.post(f"/admin/projects/user/{root.pk}/password/", {}).status_code == 403
+    assert clerk.post(address(User, "delete", root.pk), {"post": "yes"}).status_code == 403
+
+
+def test_a_password_that_is_set_here_stands_in_the_audit_log(root, db):
+    user = UserFactory()
+    body = {"usable_password": "true", "password1": "a much better passphrase", "password2": "a much better passphrase"}
+    assert root.post(f"/admin/projects/user/{user.pk}/password/", body).status_code == 302
+    entry = AuditEntry.objects.get(action="user.password", target_id=user.pk)
+    assert "passphrase" not in f"{entry.before}{entry.after}"
+
+
+def test_run_now_goes_through_the_verb(root, db):
+    recurring, single = ExportFactory(name="nightly", recurring=True), ExportFactory(name="backfill")
+    page = act(root, Export, "run_now", recurring, single).content.decode()
+    assert "Run 1 of “nightly” has been started" in page
+    assert "“backfill”: Only recurring exports can be run now." in page
+    assert recurring.runs.count() == 1
+
+
+def test_re_test_tells_what_the_partner_said(root, db, settings):
+    settings.AMPLITUDE_EU_URL = settings.AMPLITUDE_STANDARD_URL = "http://127.0.0.1:1"
+    integration, gone = IntegrationFactory(nickname="Growth"), IntegrationFactory(nickname="Old", disconnected=True)
+    page = act(root, Integration, "retest", integration, gone).content.decode()
+    integration.refresh_from_db()
+    assert integration.test_ok is not True
+    assert html.escape(integration.test_message) in page
+    assert "“Old”: It has been disconnected" in page
+
+
+def test_rotated_credentials_are_shown_once(root, db):
+    project = ProjectFactory()
+    old = passcode_for(project)
+    answer = act(root, Credential, "rotate", Credential.objects.get())
+    assert "no-store" in answer["Cache-Control"]
+    new = answer.content.decode().split("<code>")[1].split("</code>")[0]
+    assert project_for_passcode(project.account_id, old) is None
+    assert project_for_passcode(project.account_id, new) == project
+    assert new not in root.get(address(Credential, "changelist")).content.decode()
+
+
+def test_an_invitation_is_revoked_by_its_verb(root, db):
+    invitation, _ = invite(
+        project=ProjectFactory(), email="mira@example.com", role="viewer", by=TESTS, now=timezone.now()
+    )
+    act(root, Invitation, "revoke", invitation)
+    invitation.refresh_from_db()
+    assert invitation.revoked_at is not None
+
+
+def test_the_audit_log_is_downloaded_safe_from_formulas(root, db):
+    project = ProjectFactory(name="Chai", timezone="UTC")
+    root.post(address(Project, "change", project.pk), {"name": "=1+1", "timezone": "UTC"})
+    rogue = Actor(None, "=cmd|' /C calc'!A0")
+    audit.record(action="test.act", by=rogue, now=timezone.now(), project_id=1, target=project)
+    answer = act(root, AuditEntry, "download", *AuditEntry.objects.all())
+    rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+    assert [row["action"] for row in rows] == ["project.edit", "test.act"]
+    assert json.loads(rows[0]["after"])["name"] == "=1+1"
+    assert (rows[0]["address"], rows[1]["actor"]) == ("127.0.0.1", "'=cmd|' /C calc'!A0")
 
 
 def test_the_rights_that_a_user_gets_stand_in_the_audit_log(root, db):

@@ -94,9 +94,3 @@ def test_revoking_asks_first(site: Site, project: Project) -> None:
     assert f"Passcode ••••{value[-4:]} has been revoked" in text(site.client.post(url, follow=True))
     credential.refresh_from_db()
     assert credential.revoked_at is not None
-
-
-def test_the_team_lists_members_and_roles(site: Site, project: Project) -> None:
-    shown = site.text(f"/{project.account_id}/settings/team/")
-    assert "asha.rao@example.com Admin" in shown
-    assert "What the roles may do" in shown

@@ -4,7 +4,8 @@ import pytest
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
 
-from projects.access import project_for, projects_of, require_role, role_in
+from exports_portal.common.audit import PORTAL, Actor, Grant
+from projects.access import EDITORS, project_for, projects_of, require, require_superuser, role_in
 from projects.models import Role
 from tests.factories import MembershipFactory, ProjectFactory, UserFactory
 
@@ -35,9 +36,44 @@ def test_roles_are_those_of_the_membership():
     user, project = membership.user, membership.project
     assert role_in(user, project) == Role.VIEWER
     assert role_in(UserFactory(), project) is None
-    require_role(user, project, Role.VIEWER, Role.ADMIN)
+    by = Actor(user.pk, user.email)
+    assert require(by, project, Role.VIEWER, Role.ADMIN) == Role.VIEWER
     with pytest.raises(PermissionDenied, match="role marketer or admin"):
-        require_role(user, project, Role.MARKETER, Role.ADMIN)
+        require(by, project, *EDITORS)
+
+
+def test_who_left_or_was_switched_off_may_nothing():
+    membership = MembershipFactory(role=Role.ADMIN)
+    user, project = membership.user, membership.project
+    by = Actor(user.pk, user.email)
+    user.is_active = False
+    user.save()
+    with pytest.raises(PermissionDenied):
+        require(by, project, *Role)
+    user.is_active = True
+    user.save()
+    require(by, project, Role.ADMIN)
+    membership.delete()
+    with pytest.raises(PermissionDenied):
+        require(by, project, *Role)
+
+
+def test_a_token_has_its_role_in_its_own_project_only():
+    project, other = ProjectFactory(), ProjectFactory()
+    program = Actor(None, "API token", grant=Grant(project.pk, Role.VIEWER))
+    assert require(program, project, Role.VIEWER) == Role.VIEWER
+    for where, roles in ((project, EDITORS), (other, tuple(Role))):
+        with pytest.raises(PermissionDenied):
+            require(program, where, *roles)
+
+
+def test_what_belongs_to_no_project_is_for_superusers():
+    admin, root = MembershipFactory(role=Role.ADMIN).user, UserFactory(superuser=True)
+    require_superuser(PORTAL)
+    require_superuser(Actor(root.pk, root.email))
+    for by in (Actor(admin.pk, admin.email), Actor(None, "API token", grant=Grant(1, Role.ADMIN))):
+        with pytest.raises(PermissionDenied, match="superuser"):
+            require_superuser(by)
 
 
 def test_people_see_the_projects_that_they_belong_to():

@@ -1,12 +1,13 @@
 """Passcodes and tokens: stored as a digest, shown once, revoked at once, one query to look up."""
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 
-from exports_portal.common.errors import Invalid
+from exports_portal.common.errors import Invalid, Refused
 from exports_portal.common.models import AuditEntry
 from projects.actions import add_member, create_project
 from projects.credentials import (
@@ -14,6 +15,7 @@ from projects.credentials import (
     credential_for_token,
     project_for_passcode,
     revoke_credential,
+    rotate_credential,
 )
 from projects.models import Credential
 from tests.factories import TESTS, ProjectFactory, UserFactory, passcode_for, token_for
@@ -65,13 +67,38 @@ def test_nonsense_opens_nothing(value):
     assert project_for_passcode("TST-000-0000", value) is None
 
 
-def test_looking_up_takes_one_query(django_assert_num_queries):
+def test_looking_up_takes_one_query_and_notes_the_use_once_a_minute(django_assert_num_queries):
     project = ProjectFactory()
     passcode, token = passcode_for(project), token_for(project)
-    with django_assert_num_queries(1):
-        project_for_passcode(project.account_id, passcode)
-    with django_assert_num_queries(1):
+    for queries in (2, 1):
+        with django_assert_num_queries(queries):
+            project_for_passcode(project.account_id, passcode)
+        with django_assert_num_queries(queries):
+            credential_for_token(token)
+    first = list(project.credentials.values_list("last_used_at", flat=True))
+    assert None not in first
+    with time_machine.travel(timezone.now() + timedelta(minutes=2)):
         credential_for_token(token)
+    assert project.credentials.get(kind="api_token").last_used_at > max(first)
+
+
+def test_a_passcode_of_another_account_counts_as_no_use():
+    passcode = passcode_for(ProjectFactory())
+    project_for_passcode(ProjectFactory().account_id, passcode)
+    assert Credential.objects.get().last_used_at is None
+
+
+def test_rotating_makes_the_same_anew_and_revokes_the_old():
+    project = ProjectFactory()
+    old, value = create_credential(
+        project=project, kind="api_token", label="CI", access="read_only", by=TESTS, now=timezone.now()
+    )
+    new, other = rotate_credential(credential=old, by=TESTS, now=timezone.now())
+    assert (new.kind, new.label, new.access) == ("api_token", "CI", "read_only")
+    assert credential_for_token(value) is None
+    assert credential_for_token(other) == new
+    with pytest.raises(Refused, match="Create a new one"):
+        rotate_credential(credential=old, by=TESTS, now=timezone.now())
 
 
 def test_what_is_revoked_opens_nothing_and_revoking_twice_is_harmless():
@@ -84,7 +111,9 @@ def test_what_is_revoked_opens_nothing_and_revoking_twice_is_harmless():
     assert AuditEntry.objects.filter(action="credential.revoke").count() == 1
 
 
-@pytest.mark.parametrize("given", [{"kind": "key"}, {"label": "x" * 81}])
+@pytest.mark.parametrize(
+    "given", [{"kind": "key"}, {"label": "x" * 81}, {"label": "a\0"}, {"access": "some"}, {"access": "read_only"}]
+)
 def test_a_wrong_credential_is_told_at_its_field(given):
     with pytest.raises(Invalid) as caught:
         create_credential(

@@ -1,0 +1,169 @@
+"""The verbs of a project's team: invitations, roles, and links with which somebody sets a new password.
+
+Each raises PermissionDenied unless `by` is an admin of the project, Invalid for wrong input, Refused for a move that is
+not allowed. Links are shown once; the portal keeps only a digest of an invitation's token, and nothing of a password's.
+"""
+
+from datetime import datetime, timedelta
+
+from django.contrib.auth.tokens import default_token_generator
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.urls import reverse
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
+
+from exports_portal.common import audit
+from exports_portal.common.audit import Actor
+from exports_portal.common.errors import Invalid, Refused
+from projects import access
+from projects.actions import add_member, email_errors, make_user, role_errors
+from projects.credentials import digest_of, new_secret
+from projects.models import Invitation, Membership, Project, Role, User
+
+INVITATION_LASTS = timedelta(days=7)
+GONE = "This invitation is not valid (any more). Ask for a new one."
+NEEDS_ADMIN = "A project needs an admin. Make somebody else an admin first."
+
+
+@transaction.atomic
+def invite(*, project: Project, email: str, role: str, by: Actor, now: datetime) -> tuple[Invitation, str]:
+    """Invite somebody by a link, which is the second value: its path, to be shown once and passed on.
+
+    An older invitation of the same address ends with it.
+    """
+    access.require(by, project, Role.ADMIN)
+    email = email.strip().lower()
+    errors = {"email": email_errors(email), "role": role_errors(role)}
+    if not errors["email"] and project.memberships.filter(user__email=email).exists():
+        errors["email"] = [f"{email} is a member already."]
+    if any(errors.values()):
+        raise Invalid({name: texts for name, texts in errors.items() if texts})
+    for older in project.invitations.open(now).filter(email=email):
+        revoke_invitation(invitation=older, by=by, now=now)
+    token, digest = new_secret()
+    invitation = Invitation.objects.create(
+        project=project,
+        email=email,
+        role=role,
+        digest=digest,
+        created_at=now,
+        created_by_id=by.id,
+        expires_at=now + INVITATION_LASTS,
+    )
+    _record("invitation.create", invitation, by=by, now=now)
+    return invitation, reverse("invitation", args=[token])
+
+
+@transaction.atomic
+def revoke_invitation(*, invitation: Invitation, by: Actor, now: datetime) -> None:
+    """Its link opens nothing any more; harmless when it did not already."""
+    access.require(by, invitation.project, Role.ADMIN)
+    if Invitation.objects.open(now).filter(pk=invitation.pk).update(revoked_at=now):
+        _record("invitation.revoke", invitation, by=by, now=now)
+    invitation.refresh_from_db(fields=["revoked_at"])
+
+
+def invitation_of(token: str, *, now: datetime) -> Invitation | None:
+    """The invitation behind a link, while it is open."""
+    return Invitation.objects.open(now).select_related("project").filter(digest=digest_of(token)).first()
+
+
+@transaction.atomic
+def accept(*, invitation: Invitation, user: User | None, password: str = "", by: Actor, now: datetime) -> User:
+    """Become a member: as `user`, whose address it must be, or as a new user with this password. Once."""
+    if not Invitation.objects.open(now).filter(pk=invitation.pk).update(accepted_at=now):
+        raise Refused(GONE)
+    if user is None:
+        user = make_user(email=invitation.email, password=password, project=invitation.project, by=by, now=now)
+    elif user.email != invitation.email:
+        raise Refused(f"This invitation is for {invitation.email}. Sign in with that address.")
+    # Whoever invited had the right to; who accepts has it by the link.
+    inviter = Actor(None, by.name, by.address)
+    add_member(project=invitation.project, user=user, role=invitation.role, by=inviter, now=now)
+    _record("invitation.accept", invitation, by=by, now=now)
+    return user
+
+
+@transaction.atomic
+def change_role(*, membership: Membership, role: str, by: Actor, now: datetime) -> Membership:
+    """Give a member another role. The last admin stays one."""
+    access.require(by, membership.project, Role.ADMIN)
+    if errors := role_errors(role):
+        raise Invalid({"role": errors})
+    membership = _locked(membership)
+    if membership.role == role:
+        return membership
+    if role != Role.ADMIN:
+        _refuse_if_last_admin(membership)
+    before, membership.role = membership.role, role
+    membership.save(update_fields=["role"])
+    email = {"email": membership.user.email}
+    _record("member.role", membership, by=by, now=now, before={"role": before}, after={**email, "role": role})
+    return membership
+
+
+@transaction.atomic
+def remove_member(*, membership: Membership, by: Actor, now: datetime) -> None:
+    """Take a member out of the project, whose pages they see no more from now on. The last admin stays."""
+    access.require(by, membership.project, Role.ADMIN)
+    membership = _locked(membership)
+    _refuse_if_last_admin(membership)
+    was = {"email": membership.user.email, "role": membership.role}
+    _record("member.remove", membership, by=by, now=now, before=was, after={})
+    membership.delete()
+
+
+def password_link(*, user: User, by: Actor, now: datetime) -> str:
+    """A link, good for a day and once, with which `user` sets a new password: its path, to be shown once.
+
+    Whoever holds it can become that user. So it is for superusers, and for admins of every project that the user is in.
+    """
+    if not may_make_password_link(user, by):
+        raise PermissionDenied(
+            f"{user.email} is in other projects, too, or has rights in the admin. Ask a superuser for the link."
+        )
+    audit.record(action="user.password_link", by=by, now=now, project_id=None, target=user, after={"email": user.email})
+    uid = urlsafe_base64_encode(force_bytes(user.pk))
+    return reverse("password-reset-confirm", args=[uid, default_token_generator.make_token(user)])
+
+
+def may_make_password_link(user: User, by: Actor) -> bool:
+    """Whether `by` may do to this user's account all that the user may do with it."""
+    acting = User.objects.filter(pk=by.id, is_active=True).first() if by.id else None
+    if acting is None or not user.is_active:
+        return by.id is None and by.grant is None
+    if acting.is_superuser:
+        return True
+    own = set(acting.memberships.filter(role=Role.ADMIN).values_list("project", flat=True))
+    theirs = set(user.memberships.values_list("project", flat=True))
+    return not user.is_staff and not user.is_superuser and bool(theirs) and theirs <= own
+
+
+def _locked(membership: Membership) -> Membership:
+    """The row as it is, with its project held: two admins do not demote each other at once."""
+    Project.objects.select_for_update(no_key=True).get(pk=membership.project_id)
+    found = Membership.objects.select_related("user", "project").filter(pk=membership.pk).first()
+    if found is None:
+        raise Refused("Somebody has removed this member meanwhile.")
+    return found
+
+
+def _refuse_if_last_admin(membership: Membership) -> None:
+    others = membership.project.memberships.filter(role=Role.ADMIN, user__is_active=True).exclude(pk=membership.pk)
+    if membership.role == Role.ADMIN and not others.exists():
+        raise Refused(NEEDS_ADMIN)
+
+
+def _record(
+    action: str,
+    target: Invitation | Membership,
+    *,
+    by: Actor,
+    now: datetime,
+    before: dict[str, str] | None = None,
+    after: dict[str, str] | None = None,
+) -> None:
+    if after is None and isinstance(target, Invitation):
+        after = {"email": target.email, "role": target.role}
+    audit.record(action=action, by=by, now=now, project_id=target.project_id, target=target, before=before, after=after)

@@ -1,0 +1,148 @@
+"""The verbs of a team: invitations, roles, and links for a new password."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.utils import timezone
+
+from exports_portal.common.audit import Actor, Grant
+from exports_portal.common.errors import Invalid, Refused
+from exports_portal.common.models import AuditEntry
+from projects import team
+from projects.models import Invitation, Membership, Role, User
+from tests.factories import PASSWORD, TESTS, MembershipFactory, ProjectFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def act(verb, by=TESTS, **what):
+    return verb(**what, by=by, now=timezone.now())
+
+
+def actor(user):
+    return Actor(user.pk, user.email)
+
+
+def invited(project, email="mira@example.com", role="marketer"):
+    invitation, path = act(team.invite, project=project, email=email, role=role)
+    return invitation, path.split("/")[-2]
+
+
+def test_an_invitation_makes_a_new_user_a_member_once():
+    project = ProjectFactory()
+    invitation, token = invited(project, " Mira@Example.com ")
+    assert team.invitation_of(token, now=timezone.now()) == invitation
+    user = act(team.accept, invitation=invitation, user=None, password=PASSWORD)
+    assert user.check_password(PASSWORD)
+    assert project.memberships.get().role == "marketer"
+    assert team.invitation_of(token, now=timezone.now()) is None
+    with pytest.raises(Refused, match="not valid"):
+        act(team.accept, invitation=invitation, user=None, password=PASSWORD)
+
+
+def test_of_its_link_only_a_digest_is_kept():
+    project = ProjectFactory()
+    _, token = invited(project)
+    assert len(token) == 43  # 32 bytes in base 64
+    assert token not in str(list(Invitation.objects.values())) + str(list(AuditEntry.objects.values()))
+
+
+def test_an_invitation_ends_after_a_week_when_revoked_or_when_a_newer_one_is_made():
+    project = ProjectFactory()
+    _, token = invited(project)
+    assert team.invitation_of(token, now=timezone.now() + timedelta(days=8)) is None
+    second, other = invited(project)
+    assert team.invitation_of(token, now=timezone.now()) is None
+    act(team.revoke_invitation, invitation=second)
+    act(team.revoke_invitation, invitation=second)
+    assert team.invitation_of(other, now=timezone.now()) is None
+    actions = list(AuditEntry.objects.order_by("id").values_list("action", flat=True))
+    assert actions == ["invitation.create", "invitation.revoke", "invitation.create", "invitation.revoke"]
+
+
+def test_a_weak_password_takes_nothing():
+    invitation, token = invited(ProjectFactory())
+    with pytest.raises(Invalid) as caught:
+        act(team.accept, invitation=invitation, user=None, password="12345")
+    assert set(caught.value.errors) == {"password"}
+    assert team.invitation_of(token, now=timezone.now()) == invitation
+    assert not User.objects.exists()
+
+
+def test_an_account_that_exists_is_taken_by_its_owner_only():
+    owner, other = UserFactory(email="mira@example.com"), UserFactory()
+    invitation, _ = invited(ProjectFactory())
+    with pytest.raises(Invalid, match="already"):
+        act(team.accept, invitation=invitation, user=None, password=PASSWORD)
+    with pytest.raises(Refused, match="Sign in with that address"):
+        act(team.accept, invitation=invitation, user=other, by=actor(other))
+    act(team.accept, invitation=invitation, user=owner, by=actor(owner))
+    assert Membership.objects.get().user == owner
+
+
+@pytest.mark.parametrize(("given", "field"), [({"email": "mira"}, "email"), ({"role": "root"}, "role")])
+def test_a_wrong_invitation_is_told_at_its_field(given, field):
+    with pytest.raises(Invalid) as caught:
+        act(team.invite, **{"project": ProjectFactory(), "email": "mira@example.com", "role": "viewer", **given})
+    assert set(caught.value.errors) == {field}
+
+
+def test_a_member_is_not_invited_again():
+    membership = MembershipFactory()
+    with pytest.raises(Invalid, match="a member already"):
+        invited(membership.project, membership.user.email)
+
+
+def test_roles_change_and_the_last_admin_stays():
+    admin = MembershipFactory(role=Role.ADMIN)
+    viewer = MembershipFactory(project=admin.project, role=Role.VIEWER)
+    for verb, what in ((team.change_role, {"role": "viewer"}), (team.remove_member, {})):
+        with pytest.raises(Refused, match="needs an admin"):
+            act(verb, membership=admin, **what)
+    act(team.change_role, membership=viewer, role="admin")
+    act(team.remove_member, membership=admin)
+    assert list(viewer.project.memberships.values_list("role", flat=True)) == ["admin"]
+    entries = AuditEntry.objects.filter(project_id=viewer.project_id).order_by("id")
+    assert [(entry.action, entry.before.get("role")) for entry in entries] == [
+        ("member.role", "viewer"),
+        ("member.remove", "admin"),
+    ]
+    with pytest.raises(Refused, match="meanwhile"):
+        act(team.remove_member, membership=Membership(pk=0, project=viewer.project))
+
+
+def test_the_team_is_for_admins():
+    admin = MembershipFactory(role=Role.ADMIN)
+    project = admin.project
+    marketer = MembershipFactory(project=project, role=Role.MARKETER)
+    stranger = MembershipFactory(role=Role.ADMIN)
+    invitation, _ = invited(project)
+    verbs = (
+        (team.invite, {"project": project, "email": "a@example.com", "role": "viewer"}),
+        (team.revoke_invitation, {"invitation": invitation}),
+        (team.change_role, {"membership": marketer, "role": "admin"}),
+        (team.remove_member, {"membership": marketer}),
+        (team.password_link, {"user": admin.user}),
+    )
+    reader = Actor(None, "API token", grant=Grant(project.pk, Role.VIEWER))
+    for verb, what in verbs:
+        for by in (actor(marketer.user), actor(stranger.user), reader):
+            with pytest.raises(PermissionDenied):
+                act(verb, by=by, **what)
+
+
+def test_a_password_link_gives_nobody_more_than_they_have():
+    admin = MembershipFactory(role=Role.ADMIN)
+    project = admin.project
+    own, shared, staff = (MembershipFactory(project=project, role=Role.VIEWER).user for _ in range(3))
+    elsewhere = MembershipFactory(user=shared, role=Role.VIEWER)
+    staff.is_staff = True
+    staff.save()
+    may = {user: team.may_make_password_link(user, actor(admin.user)) for user in (own, shared, staff, UserFactory())}
+    assert list(may.values()) == [True, False, False, False]
+    MembershipFactory(project=elsewhere.project, user=admin.user, role=Role.ADMIN)
+    assert team.may_make_password_link(shared, actor(admin.user))
+    assert team.may_make_password_link(staff, actor(UserFactory(superuser=True)))
+    program = Actor(None, "API token", grant=Grant(project.pk, Role.ADMIN))
+    assert not team.may_make_password_link(own, program)
