@@ -9,13 +9,16 @@ from typing import Any
 
 import orjson
 import structlog
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from events.positions import RestoredDump
+from exports_portal.common import rate_limits
 from exports_portal.common.database import AWAY, reason
+from exports_portal.common.rate_limits import TooManyRequests
 from exports_portal.common.slots import NoSlot, slot
 from projects.credentials import project_for_passcode
 from projects.models import Project
@@ -73,10 +76,13 @@ def _guarded(call: Call, request: HttpRequest, kind: str, most: int) -> HttpResp
     account_id = request.headers.get("X-CleverTap-Account-Id", "")
     try:
         project = _project(account_id, request.headers.get("X-CleverTap-Passcode", ""))
+        rate_limits.count(f"capture:{project.pk}", most=settings.PORTAL_UPLOADS_PER_SECOND)
         with slot(f"{kind}:{project.account_id}", most):
             return _json(200, call(request, project))
     except CallFailed as failed:
         return _failure(failed.status, failed.error, code=failed.code)
+    except TooManyRequests as error:
+        return _failure(429, str(error), headers={"Retry-After": str(error.retry_after)})
     except NoSlot:
         return _failure(429, "Too many concurrent requests")
     except RestoredDump as error:

@@ -1,7 +1,12 @@
 """gunicorn's settings. The address comes from the command line: `gunicorn -c python:exports_portal.gunicorn_conf`."""
 
+import logging
+import socket
+import struct
+from typing import Any
+
 from exports_portal.logging import configure_structlog, logging_settings
-from exports_portal.runtime import log_format
+from exports_portal.runtime import log_format, request_seconds
 
 configure_structlog()
 
@@ -16,3 +21,23 @@ keepalive = 5
 accesslog = None  # django-structlog writes one line per request
 control_socket_disable = True  # it would lie in the home folder, one for all portals of this machine
 logconfig_dict = logging_settings(log_format=log_format())
+
+
+def when_ready(server: Any) -> None:
+    """A client that falls silent in the middle of a request gives its thread back. Accepted sockets inherit this."""
+    seconds = struct.pack("ll", request_seconds(), 0)
+    for listener in server.LISTENERS:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
+    logging.getLogger("gunicorn.error").addFilter(is_news)
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """That a client fell silent is no error of ours, and needs no traceback."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], BlockingIOError)
+
+
+def post_worker_init(_worker: Any) -> None:
+    from exports_portal.common.database import bound_statements  # Django is set up only now
+
+    bound_statements()

@@ -81,6 +81,11 @@ def is_demo() -> bool:
     return os.environ.get("PORTAL_DEMO", "1").lower() not in ("0", "false", "no", "off")
 
 
+def request_seconds() -> int:
+    """PORTAL_REQUEST_SECONDS: how long the web waits for a client's next piece, or for one statement."""
+    return int(os.environ.get("PORTAL_REQUEST_SECONDS") or 30)
+
+
 def log_format() -> str:
     """LOG_FORMAT: json, or console for readable lines."""
     return os.environ.get("LOG_FORMAT") or "console"

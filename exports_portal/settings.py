@@ -27,6 +27,11 @@ PORTAL_VALUE_CHARACTERS = env.int("PORTAL_VALUE_CHARACTERS", default=512)
 PORTAL_EVENT_TYPES = env.int("PORTAL_EVENT_TYPES", default=512)
 PORTAL_REFUSE_RESERVED_NAMES = env.bool("PORTAL_REFUSE_RESERVED_NAMES", default=False)
 PORTAL_ROWS_PER_SHARD = env.int("PORTAL_ROWS_PER_SHARD", default=200_000)
+PORTAL_UPLOADS_PER_SECOND = env.int("PORTAL_UPLOADS_PER_SECOND", default=1000)
+PORTAL_REST_PER_SECOND = env.int("PORTAL_REST_PER_SECOND", default=1000)
+PORTAL_SIGN_INS_PER_MINUTE = env.int("PORTAL_SIGN_INS_PER_MINUTE", default=60)
+PORTAL_REQUEST_SECONDS = runtime.request_seconds()
+PORTAL_BODY_BYTES = 5 * 2**20  # of forms and REST; uploads may have DATA_UPLOAD_MAX_MEMORY_SIZE
 PORTAL_METRICS_TOKEN = env.str("PORTAL_METRICS_TOKEN", "")
 
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
@@ -66,6 +71,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "exports_portal.common.limits.LimitsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -205,6 +211,7 @@ if "sandbox_eu_url" in runtime.addresses() and not AMPLITUDE_EU_URL:
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["projects.api_auth.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["projects.api_auth.ProjectThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

@@ -2,14 +2,18 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
 
+from exports_portal.common import rate_limits
 from exports_portal.common.addresses import client_address
 from exports_portal.common.audit import Actor, Grant
+from exports_portal.common.rate_limits import TooManyRequests
 from projects.credentials import credential_for_token
 from projects.models import Credential, Project
 
@@ -49,6 +53,25 @@ class BearerAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
+
+
+class ProjectThrottle(BaseThrottle):
+    """So many requests a second for the project that the token names; the answer has Retry-After."""
+
+    retry_after: int | None = None
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        project = getattr(request._request, "project", None)
+        if project is None:
+            return True
+        try:
+            rate_limits.count(f"rest:{project.pk}", most=settings.PORTAL_REST_PER_SECOND)
+        except TooManyRequests as error:
+            self.retry_after = error.retry_after
+        return self.retry_after is None
+
+    def wait(self) -> float | None:
+        return self.retry_after
 
 
 class BearerScheme(OpenApiAuthenticationExtension):

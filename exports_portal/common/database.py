@@ -6,7 +6,9 @@ from typing import Any
 
 import psycopg
 import structlog
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
+from django.db.backends.signals import connection_created
 
 log = structlog.get_logger(__name__)
 AWAY = (OperationalError, InterfaceError)
@@ -20,6 +22,22 @@ def may_go_away() -> Iterator[None]:
     except AWAY as error:
         log.warning("database.away", why=reason(error))
         connection.close()
+
+
+def bound_statements() -> None:
+    """From now on the server ends statements of this process after PORTAL_REQUEST_SECONDS, and transactions that do
+    nothing for twice as long: no request waits for ever, and none holds the horizon up.
+    """
+    connection_created.connect(_bound, dispatch_uid="bound_statements")
+
+
+def _bound(connection: Any, **_: Any) -> None:
+    with connection.cursor() as cursor:
+        for name, seconds in (
+            ("statement_timeout", settings.PORTAL_REQUEST_SECONDS),
+            ("idle_in_transaction_session_timeout", 2 * settings.PORTAL_REQUEST_SECONDS),
+        ):
+            cursor.execute("SELECT set_config(%s, %s, false)", [name, f"{seconds}s"])
 
 
 def reason(error: Exception) -> str:
