@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from exports import actions, again, rejected, skipped
+from exports import actions, again, history, rejected, skipped
 from exports.filters import ExportFilter
 from exports.lag import lags
 from exports.models import Export, Rejected, Run, Skipped
@@ -24,6 +24,7 @@ from exports.serializers import (
     ExportInput,
     ExportPatch,
     ExportSerializer,
+    HistorySerializer,
     PreviewSerializer,
     RejectedSerializer,
     ResendAnswer,
@@ -34,6 +35,15 @@ from exports.serializers import (
 from exports.spec import spec_of
 from exports_portal.common.api import ProjectView
 from exports_portal.common.files import csv_file
+
+REASONS = OpenApiParameter("reason", OpenApiTypes.STR, many=True)
+
+
+def _rejected_of(request: Request, **where: Any) -> QuerySet[Rejected]:
+    """Rejected records in the order in which they were; of some reasons only, if the request names any."""
+    rows = Rejected.objects.filter(**where).order_by("id")
+    reasons = list(map(rejected.clean_reason, request.query_params.getlist("reason")))
+    return rows.filter(reason__in=reasons) if reasons else rows
 
 
 class ProjectFilters(DjangoFilterBackend):
@@ -142,6 +152,33 @@ class ExportViewSet(ProjectView, GenericViewSet):
         rows = self._own(pk).runs.with_counts().order_by("-sequence")
         return self.listed(rows, RunSerializer)
 
+    @extend_schema(responses=RejectedSerializer(many=True), parameters=[REASONS], filters=False)
+    @action(detail=True, methods=["get"])
+    def rejected(self, request: Request, pk: int) -> Response:
+        """The records of all its runs that were refused, and why, in the order in which they were."""
+        self.parameters = ["reason"]
+        return self.listed(_rejected_of(request, run__export=self._own(pk)), RejectedSerializer)
+
+    @extend_schema(request=ResendInput, responses=ResendAnswer)
+    @action(detail=True, methods=["post"], url_path="rejected/resend", url_name="rejected-resend")
+    def resend(self, request: Request, pk: int) -> Response:
+        """Send rejected records of any of its runs again: by id, or all of a reason. 409 where consent is missing."""
+        queued = rejected.resend(export=self._own(pk), by=self.by, now=self.now, **self.given(ResendInput))
+        return Response({"queued": queued})
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR}, parameters=[REASONS], filters=False)
+    @action(detail=True, methods=["get"], url_path="rejected.csv", url_name="rejected-csv")
+    def rejected_csv(self, request: Request, pk: int) -> StreamingHttpResponse:
+        """The rejected records of all its runs as a CSV file, safe to open in a spreadsheet."""
+        rows = _rejected_of(request, run__export=self._own(pk))
+        return csv_file(rejected.as_csv(rows), f"rejected-export-{pk}")
+
+    @extend_schema(responses=HistorySerializer(many=True), filters=False)
+    @action(detail=True, methods=["get"])
+    def history(self, request: Request, pk: int) -> Response:
+        """Who did what to the export and its runs, newest first."""
+        return self.listed(history.entries(self._own(pk)), HistorySerializer)
+
     def _own(self, pk: int) -> Export:
         rows = Export.objects.select_related("integration", "project").defer("integration__secrets")
         return get_object_or_404(rows, project=self.project, pk=pk)
@@ -170,17 +207,13 @@ class RunViewSet(ProjectView, GenericViewSet):
         run = get_object_or_404(rows, pk=pk)
         return Response(RunSerializer(run).data)
 
-    @extend_schema(
-        responses=RejectedSerializer(many=True), parameters=[OpenApiParameter("reason", OpenApiTypes.STR, many=True)]
-    )
+    @extend_schema(responses=RejectedSerializer(many=True), parameters=[REASONS])
     @action(detail=True, methods=["get"])
     def rejected(self, request: Request, pk: int) -> Response:
         """The records of a run that were refused, and why, in the order in which they were."""
         run = get_object_or_404(self.get_queryset(), pk=pk)
         self.parameters = ["reason"]
-        reasons = list(map(rejected.clean_reason, request.query_params.getlist("reason")))
-        rows = Rejected.objects.filter(run=run).order_by("id")
-        return self.listed(rows.filter(reason__in=reasons) if reasons else rows, RejectedSerializer)
+        return self.listed(_rejected_of(request, run=run), RejectedSerializer)
 
     @extend_schema(responses=SkippedSerializer(many=True))
     @action(detail=True, methods=["get"])

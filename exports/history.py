@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from exports.models import EventChoice, Export, Frequency
 from exports_portal.common import words
@@ -41,14 +41,18 @@ class Change:
 
 def history(export: Export, *, until: datetime | None) -> list[Change]:
     """The last SHOWN changes, newest first. `until`: its end, after which faults are no concern of it; None: active."""
+    return [_change(entry, export) for entry in entries(export, until=until)[:SHOWN]]
+
+
+def entries(export: Export, *, until: datetime | None = None) -> QuerySet[AuditEntry]:
+    """The same as the audit log has it."""
     runs = list(export.runs.order_by("-sequence").values_list("pk", flat=True)[:SHOWN])
     faults = Q(target_type="integration", target_id=export.integration_id, at__gte=export.created_at)
     faults &= Q(action__in=["integration.setup_fault", "integration.mended"])
     if until is not None:
         faults &= Q(at__lte=until)
     about = Q(target_type="export", target_id=export.pk) | Q(target_type="run", target_id__in=runs) | faults
-    entries = AuditEntry.objects.filter(about, project_id=export.project_id).order_by("-id")[:SHOWN]
-    return [_change(entry, export) for entry in entries]
+    return AuditEntry.objects.filter(about, project_id=export.project_id).order_by("-id")
 
 
 def who_changed(export: Export, *, now: datetime) -> str:

@@ -10,6 +10,7 @@ from exports.models.counting import TALLIES
 from exports.models.export import is_accounted_for
 from exports.spec import IDENTIFIERS, WRITABLE, ExportSpec
 from exports_portal.common.api import StrictSerializer, Word
+from exports_portal.common.models import AuditEntry
 
 
 def tally(**extra: Any) -> serializers.IntegerField:
@@ -191,6 +192,15 @@ class RejectedSerializer(serializers.ModelSerializer):
             return json.loads(record.payload) if record.payload else None
         except ValueError:
             return record.payload
+
+
+class HistorySerializer(serializers.ModelSerializer):
+    """One act: who did what, and from what to what."""
+
+    class Meta:
+        model = AuditEntry
+        fields: ClassVar[list[str]] = ["id", "at", "actor", "action", "target_type", "target_id", "before", "after"]
+        read_only_fields = fields
 
 
 class SkippedSerializer(serializers.Serializer):

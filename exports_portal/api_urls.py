@@ -10,11 +10,16 @@ from events.catalogue_api import CatalogueView
 from exports.api import ExportViewSet, RunViewSet
 from exports_portal.common.api import no_such_address
 from partners.api import IntegrationViewSet
+from projects.api import AuditViewSet, CredentialViewSet, InvitationViewSet, MemberViewSet, ProjectSettingsView
 
 router = SimpleRouter(use_regex_path=False)
 router.register("integrations", IntegrationViewSet, basename="integration")
 router.register("exports", ExportViewSet, basename="export")
 router.register("runs", RunViewSet, basename="run")
+router.register("credentials", CredentialViewSet, basename="credential")
+router.register("members", MemberViewSet, basename="member")
+router.register("invitations", InvitationViewSet, basename="invitation")
+router.register("audit", AuditViewSet, basename="audit")
 
 # Swagger UI brings a <style> element; its scripts are files of ours.
 docs = csp_update({"style-src": [SELF, UNSAFE_INLINE]})(
@@ -24,6 +29,7 @@ docs = csp_update({"style-src": [SELF, UNSAFE_INLINE]})(
 app_name = "api"
 urlpatterns = [
     path("v1/", include(router.urls)),
+    path("v1/project/", ProjectSettingsView.as_view(), name="project"),
     path("v1/events/", CatalogueView.as_view(), name="event-list"),
     path("schema/", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="schema"),
     path("docs/", docs, name="docs"),

@@ -8,6 +8,7 @@ project_patterns = (
         path("project/", views.project_edit, name="project-edit"),
         path("project/credentials/new/", views.credential_new, name="credential-new"),
         path("project/credentials/<int:pk>/revoke/", views.credential_revoke, name="credential-revoke"),
+        path("project/audit.csv", views.audit_csv, name="audit-csv"),
         path("team/", team_views.team_list, name="team-list"),
         path("team/invite/", team_views.invite, name="team-invite"),
         path("team/invitations/<int:pk>/revoke/", team_views.invitation_revoke, name="invitation-revoke"),
