@@ -14,7 +14,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV DJANGO_SETTINGS_MODULE
 help:
 	@echo "make run          the portal with demo data, workers and the Amplitude sandbox; Ctrl-C ends it"
 	@echo "make test         all tests, a browser included"
-	@echo "make check        linters, types, import rules, missing migrations, container files"
+	@echo "make check        linters, types, import rules, missing migrations, container files, known holes"
 	@echo "make bench        benchmarks with their ratios, ten minutes at most"
 	@echo "make bench-large  the same with millions of events"
 	@echo "make faults       the fault catalogue: what goes wrong, and what becomes of the data"
@@ -36,6 +36,7 @@ check: $(DEV)
 	.venv/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml docker-compose.machines.yml
 	$(PYTHON) -m tests.with_servers $(PYTHON) manage.py makemigrations --check --dry-run
 	PORTAL_HTTPS=1 $(PYTHON) -m tests.with_servers $(PYTHON) manage.py check --deploy --fail-level WARNING
+	@$(PYTHON) -m tests.audit_dependencies
 
 bench: $(DEV)
 	@$(PYTHON) -m benchmarks $(ARGS)

@@ -27,6 +27,7 @@ LIBRARY_LEVELS = {
     "celery": "WARNING",
     "django": "INFO",
     "django.request": "CRITICAL",  # django-structlog writes request_finished, and request_failed with the traceback
+    "django.security.DisallowedHost": "CRITICAL",  # scanners ask for all kinds of names
     "django.server": "WARNING",
     "django.template": "INFO",
     "kombu": "WARNING",
@@ -65,7 +66,7 @@ def drop_health_requests(_logger: Any, _method: str, line: MutableMapping[str, A
 
 def render_line(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:
     """`time level event key=value …`; an exception's traceback follows on lines of its own."""
-    event = str(line["event"])
+    event = "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(line["event"]))
     if "logger" in line:
         event = f"{line['logger']}: {event}"
     keys = [*(key for key in FIRST if key in line), *(key for key in line if key not in FIRST)]

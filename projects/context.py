@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
 from projects.access import projects_of
@@ -24,7 +25,8 @@ class Shell:
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
-        self.user = request.user
+        # A request that is refused before anybody is looked up, as for a wrong host, has no user.
+        self.user = getattr(request, "user", AnonymousUser())
         self.sandbox = settings.PORTAL_SANDBOX
 
     @property

@@ -1,4 +1,4 @@
-"""Every command of the README works as it stands there."""
+"""Every command of the README and of docs/api.md works as it stands there."""
 
 import json
 import re
@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.portal import RunningPortal
 README = (BASE_DIR / "README.md").read_text()
 COMMANDS = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)
 # Run by other tests and by .ci/run: one starts a portal, one runs all tests, this one too.
+NOWHERE = "http://127.0.0.1:1"
 OF_OTHERS = {"make run", "make test"}
 
 
@@ -23,7 +25,7 @@ def portal() -> Iterator[RunningPortal]:
     with tempfile.TemporaryDirectory(prefix="portal-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        with RunningPortal(folder) as running:
+        with RunningPortal(folder, AMPLITUDE_EU_URL=NOWHERE, AMPLITUDE_STANDARD_URL=NOWHERE) as running:
             yield running
 
 
@@ -46,6 +48,28 @@ def test_the_commands_of_the_readme_do_what_it_says(portal: RunningPortal, tmp_p
             environment |= {name.upper(): value for name, value in json.loads(done.stdout).items()}
     assert json.loads(answers[1]) == {"status": "success", "processed": 1, "unprocessed": []}
     assert json.loads(answers[3])["nickname"] == "Growth"
+
+
+def test_the_commands_of_the_api_document_do_what_it_says(portal: RunningPortal) -> None:
+    commands = re.findall(r"```sh\n(.*?)\n```", (BASE_DIR / "docs" / "api.md").read_text(), re.DOTALL)
+    assert len(commands) == 22
+    new = portal.manage("create_project", "API", "--timezone", "UTC", "--json")
+    environment = {**portal.environment, "PORTAL": portal.url, "API_TOKEN": json.loads(new.stdout)["api_token"]}
+    for command in commands:
+        strict = command.replace("curl ", "curl -fsS ", 1)
+        done = subprocess.run(["/bin/sh", "-c", strict], env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        if ".csv" not in command:
+            environment |= keys_in(command, json.loads(done.stdout))
+    assert {"INTEGRATION", "EXPORT", "RUN"} <= environment.keys()
+
+
+def keys_in(command: str, answer: dict[str, Any]) -> dict[str, str]:
+    """What the document calls $INTEGRATION, $EXPORT and $RUN."""
+    made = re.search(r"/api/v1/(integration|export)s/\".* -d ", command, re.DOTALL)
+    if made and "id" in answer:
+        return {made[1].upper(): str(answer["id"])}
+    return {"RUN": str(answer["results"][0]["id"])} if '/runs/"' in command else {}
 
 
 def test_every_document_that_the_readme_links_is_there() -> None:

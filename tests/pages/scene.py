@@ -75,6 +75,7 @@ def paint(email: str) -> tuple[Project, dict[str, str]]:
         "project": "/settings/project/",
         "credential": "/settings/project/credentials/new/",
         "team": "/settings/team/",
+        "team-invite": "/settings/team/invite/",
         "notifications": "/settings/notifications/",
         "webhook": "/settings/notifications/webhook/",
     }

@@ -16,22 +16,16 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from projects.credentials import create_credential
-from projects.models import Credential, Project, Role, User
-from projects.team import invite
+from projects.models import Credential, Role, User
 from tests.factories import (
     API_KEY,
     TESTS,
-    EventFactory,
-    ExportFactory,
-    IntegrationFactory,
     MembershipFactory,
     ProjectFactory,
-    RejectedFactory,
-    RunFactory,
-    UserFactory,
     passcode_for,
     token_for,
 )
+from tests.safety.conftest import World
 
 EVERYBODY = (Role.VIEWER, Role.MARKETER, Role.ADMIN)
 EDITORS = (Role.MARKETER, Role.ADMIN)
@@ -176,40 +170,6 @@ def routes(patterns: Any = None, prefix: str = "", spaces: tuple[str, ...] = ())
 CAPTURE = [route for route in routes() if route.pattern.startswith("1/")]  # CleverTap's API: by passcode only
 ADMIN = [route for route in routes() if route.pattern.startswith("admin/") and route.name not in OPEN]
 REST = [route for route in routes() if route.pattern.startswith("api/v1/")]
-
-
-class World(NamedTuple):
-    project: Project
-    keys: dict[str, int]
-    people: dict[str, User]
-    stranger: User
-    root: User
-
-
-@pytest.fixture
-def world(db: Any, settings: Any) -> World:
-    """A project with one of everything, a member in each role, an admin of another project, and a superuser."""
-    settings.AMPLITUDE_EU_URL = settings.AMPLITUDE_STANDARD_URL = "http://127.0.0.1:1"
-    project = ProjectFactory()
-    members = {role: MembershipFactory(project=project, role=role) for role in Role}
-    integration = IntegrationFactory(project=project)
-    export = ExportFactory(project=project, integration=integration, recurring=True)
-    run = RunFactory(export=export, done=True, counts={"rejected": 1})
-    RejectedFactory(run=run)
-    passcode_for(project)
-    now = timezone.now()
-    invitation, _ = invite(project=project, email="mira@example.com", role="viewer", by=TESTS, now=now)
-    keys = {
-        "integration": integration.pk,
-        "export": export.pk,
-        "run": run.pk,
-        "person": EventFactory(project=project).person_id,
-        "credential": project.credentials.get().pk,
-        "invitation": invitation.pk,
-        "member": members[Role.VIEWER].pk,
-    }
-    people = {role: membership.user for role, membership in members.items()}
-    return World(project, keys, people, MembershipFactory(role=Role.ADMIN).user, UserFactory(superuser=True))
 
 
 def browser(user: User | None = None) -> Client:
