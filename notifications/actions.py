@@ -19,7 +19,8 @@ from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Invalid, Refused
 from notifications import webhook
 from notifications.models import Channel, Dispatch, Kind, Notification, Preferences, Seen
-from projects.models import Project, User
+from projects import access
+from projects.models import Project, Role, User
 
 MOST_EMAILS = 20
 TITLE_CHARACTERS = 300
@@ -92,7 +93,8 @@ def save_preferences(
     by: Actor,
     now: datetime,
 ) -> Preferences:
-    """What the project hears of, from which limits on, and by mail to whom. Raises Invalid."""
+    """What the project hears of, from which limits on, and by mail to whom. Raises Invalid, PermissionDenied."""
+    access.require(by, project, Role.ADMIN)
     preferences = _locked(project)
     names = ("kinds", "emails", "rejected_percent", "empty_windows", "lag_minutes")
     before = {name: getattr(preferences, name) for name in names}
@@ -127,6 +129,7 @@ def _check(preferences: Preferences) -> None:
 @transaction.atomic
 def set_webhook(*, project: Project, url: str, by: Actor, now: datetime) -> str:
     """Call this address from now on; returns the secret that signs the calls, a new one each time: show it once."""
+    access.require(by, project, Role.ADMIN)
     url = url.strip()
     if fault := webhook.fault_of(url):
         raise Invalid({"url": [fault]})
@@ -143,6 +146,7 @@ def set_webhook(*, project: Project, url: str, by: Actor, now: datetime) -> str:
 @transaction.atomic
 def remove_webhook(*, project: Project, by: Actor, now: datetime) -> None:
     """Call nobody any more; harmless when nobody is called. Calls that still wait are given up."""
+    access.require(by, project, Role.ADMIN)
     preferences = _locked(project)
     if not preferences.webhook_host:
         return
@@ -154,6 +158,7 @@ def remove_webhook(*, project: Project, by: Actor, now: datetime) -> None:
 
 def send_test(*, project: Project, by: Actor, now: datetime) -> Notification:
     """Send a notification to everybody that the project named. Raises Refused when it named nobody."""
+    access.require(by, project, Role.ADMIN)
     preferences = preferences_of(project)
     if not preferences.emails and not preferences.webhook_host:
         raise Refused("Enter a mail address or a webhook first, and save it.")

@@ -31,7 +31,7 @@ def address(project: Project) -> str:
 def notification_list(request: ProjectRequest, project: Project) -> HttpResponse:
     """The latest notifications with what became of their mails and calls; admins say below what they want."""
     if request.method == "POST":
-        access.require_role(request.user, project, Role.ADMIN)  # type: ignore[arg-type]
+        access.require(actor_of(request), project, Role.ADMIN)
     preferences = actions.preferences_of(project)
     form = PreferencesForm(request.POST or None, initial=_initial(preferences))
     if request.method == "POST" and accepts(form, lambda: _save(request, project, form)):
@@ -54,7 +54,7 @@ def _initial(preferences: Preferences) -> dict[str, Any]:
 
 
 def _save(request: HttpRequest, project: Project, form: PreferencesForm) -> None:
-    actions.save_preferences(project=project, **form.cleaned_data, by=actor_of(request.user), now=timezone.now())
+    actions.save_preferences(project=project, **form.cleaned_data, by=actor_of(request), now=timezone.now())
 
 
 @project_page(Role.ADMIN)
@@ -64,7 +64,7 @@ def webhook_edit(request: ProjectRequest, project: Project) -> HttpResponse:
     made: list[str] = []
 
     def save() -> None:
-        url, by = form.cleaned_data["url"], actor_of(request.user)
+        url, by = form.cleaned_data["url"], actor_of(request)
         made.append(actions.set_webhook(project=project, url=url, by=by, now=timezone.now()))
 
     accepted = request.method == "POST" and accepts(form, save)
@@ -82,7 +82,7 @@ def webhook_edit(request: ProjectRequest, project: Project) -> HttpResponse:
 def webhook_remove(request: ProjectRequest, project: Project) -> HttpResponse:
     """Ask, then call nobody any more."""
     if request.method == "POST":
-        actions.remove_webhook(project=project, by=actor_of(request.user), now=timezone.now())
+        actions.remove_webhook(project=project, by=actor_of(request), now=timezone.now())
         messages.success(request, "The webhook has been removed")
         return go_to(request, address(project))
     host = actions.preferences_of(project).webhook_host
@@ -103,7 +103,7 @@ def webhook_remove(request: ProjectRequest, project: Project) -> HttpResponse:
 def notification_test(request: ProjectRequest, project: Project) -> HttpResponse:
     """Send a test to everybody that the project named."""
     try:
-        actions.send_test(project=project, by=actor_of(request.user), now=timezone.now())
+        actions.send_test(project=project, by=actor_of(request), now=timezone.now())
     except Refused as refused:
         messages.error(request, str(refused))
     else:

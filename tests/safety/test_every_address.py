@@ -57,6 +57,10 @@ PAGES = {
     "exports:export-view": Page(EVERYBODY, "export"),
     "exports:rejected-csv": Page(EVERYBODY, "export"),
     "exports:rejected-resend": Page(EDITORS, "export"),
+    "notifications:notification-list": Page(EVERYBODY),  # its form is for admins: see FORMS
+    "notifications:notification-test": Page(ADMINS),
+    "notifications:webhook-edit": Page(ADMINS),
+    "notifications:webhook-remove": Page(ADMINS),
     "partners:integration-disconnect": Page(ADMINS, "integration"),
     "partners:integration-edit": Page(ADMINS, "integration"),
     "partners:integration-new": Page(ADMINS),
@@ -72,7 +76,10 @@ PAGES = {
     "projects:team-invite": Page(ADMINS),
     "projects:team-list": Page(EVERYBODY),
 }
-FORMS = {"projects:project-edit": ADMINS}  # pages that more people may open than send
+FORMS = {
+    "projects:project-edit": ADMINS,
+    "notifications:notification-list": ADMINS,
+}  # pages that more people may open than send
 
 OPEN = {
     "live": "/live",
