@@ -7,6 +7,7 @@ import sys
 LARGE_ONLY = {"benchmarks.growth": [], "benchmarks.purge": ["--events", "10000000"]}
 BENCHMARKS = {
     "benchmarks.upload": ["--events", "1000000", "--pairs", "3"],
+    "benchmarks.reading": ["--events", "1000000", "--rounds", "3"],
     "benchmarks.delivery": ["--events", "2000000", "--pairs", "3"],
     "benchmarks.profiles": ["--people", "1000000", "--pairs", "3"],
     "benchmarks.live": ["--seconds", "300", "--idle-seconds", "120"],

@@ -48,10 +48,17 @@ class CallFailed(Exception):
         self.code = code or status
 
 
-def clevertap_call(*methods: str, slots: tuple[str, int]) -> Callable[[Call], Callable[..., HttpResponse]]:
+def too_many(_request: HttpRequest) -> CallFailed:
+    return CallFailed(429, "Too many concurrent requests")
+
+
+def clevertap_call(
+    *methods: str, slots: tuple[str, int], busy: Callable[[HttpRequest], CallFailed] = too_many
+) -> Callable[[Call], Callable[..., HttpResponse]]:
     """Turns `call(request, project)`, which returns the content of a 200 or raises CallFailed, into an open view.
 
     methods: those that it answers, OPTIONS aside. slots: the kind of call, and how many a project may have at once.
+    busy: the answer when there are as many.
     """
     kind, most = slots
 
@@ -65,14 +72,16 @@ def clevertap_call(*methods: str, slots: tuple[str, int]) -> Callable[[Call], Ca
                 return HttpResponse(status=204, headers={**CORS, "Access-Control-Allow-Methods": allow})
             if request.method not in methods:
                 return _failure(405, f"Use {' or '.join(methods)}.", headers={"Allow": allow})
-            return _guarded(call, request, kind, most)
+            return _guarded(call, request, kind, most, busy)
 
         return view
 
     return decorate
 
 
-def _guarded(call: Call, request: HttpRequest, kind: str, most: int) -> HttpResponse:
+def _guarded(
+    call: Call, request: HttpRequest, kind: str, most: int, busy: Callable[[HttpRequest], CallFailed]
+) -> HttpResponse:
     account_id = request.headers.get("X-CleverTap-Account-Id", "")
     try:
         project = _project(account_id, request.headers.get("X-CleverTap-Passcode", ""))
@@ -80,11 +89,11 @@ def _guarded(call: Call, request: HttpRequest, kind: str, most: int) -> HttpResp
         with slot(f"{kind}:{project.account_id}", most):
             return _json(200, call(request, project))
     except CallFailed as failed:
-        return _failure(failed.status, failed.error, code=failed.code)
+        return _refusal(failed)
     except TooManyRequests as error:
         return _failure(429, str(error), headers={"Retry-After": str(error.retry_after)})
     except NoSlot:
-        return _failure(429, "Too many concurrent requests")
+        return _refusal(busy(request))
     except RestoredDump as error:
         return _failure(503, str(error))
     except AWAY as error:
@@ -100,6 +109,17 @@ def _project(account_id: str, passcode: str) -> Project:
         is_known = Project.objects.filter(account_id=account_id.replace("\0", "")).exists()
         raise CallFailed(401, "Invalid Credentials" if is_known else "Account ID is not valid")
     return project
+
+
+@csrf_exempt
+@login_not_required
+def not_offered(request: HttpRequest, path: str) -> HttpResponse:
+    """What CleverTap has and the portal does not is named, and never taken for a page."""
+    return _failure(404, f"/1/{path} is not offered by this portal. See its documentation for the calls that are.")
+
+
+def _refusal(failed: CallFailed) -> HttpResponse:
+    return _failure(failed.status, failed.error, code=failed.code)
 
 
 def _failure(
