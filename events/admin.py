@@ -16,7 +16,9 @@ from events.models import (
     LogBase,
     Person,
     ProfileChange,
+    PropertySeen,
     PurgedLog,
+    RefusedUpload,
     RollupPosition,
 )
 from exports_portal.common.admin import BigTableAdmin, ReadOnlyAdmin, link, list_link, pretty
@@ -144,6 +146,19 @@ class EventNameAdmin(ReadOnlyAdmin):
     @admin.display(description="daily counts")
     def daily_counts(self, name: EventName) -> SafeString:
         return list_link(DailyCount, "daily counts", name__id=name.pk)
+
+
+@admin.register(PropertySeen)
+class PropertySeenAdmin(BigTableAdmin):
+    list_display = ("key", "type", "name", "count", "last_seen_at")
+    list_select_related = ("name",)
+
+
+@admin.register(RefusedUpload)
+class RefusedUploadAdmin(BigTableAdmin):
+    list_display = ("id", "received_at", "code", "error", "project")
+    list_filter = ("project",)
+    list_select_related = ("project",)
 
 
 @admin.register(DailyCount)

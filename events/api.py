@@ -8,7 +8,7 @@ import orjson
 from django.conf import settings
 from django.http import HttpRequest
 
-from events import catalogue
+from events import catalogue, refused_uploads
 from events.api_bodies import read_records
 from events.api_calls import UPLOADS_AT_ONCE, clevertap_call
 from events.ingest import ingest
@@ -19,13 +19,16 @@ from projects.models import Project
 @clevertap_call("POST", slots=("upload", UPLOADS_AT_ONCE))
 def upload(request: HttpRequest, project: Project) -> dict[str, Any]:
     """POST /1/upload: events, profiles and tokens, up to 1,000; with ?dryRun=1 they are checked only."""
+    now, dry_run = datetime.now(UTC), request.GET.get("dryRun") in ("1", "true")
     result = ingest(
         project=project,
         records=read_records(request),
-        now=datetime.now(UTC),
+        now=now,
         reserved=catalogue.RESERVED_EVENTS if settings.PORTAL_REFUSE_RESERVED_NAMES else (),
-        dry_run=request.GET.get("dryRun") in ("1", "true"),
+        dry_run=dry_run,
     )
+    if result.refused and not dry_run:
+        refused_uploads.keep(project=project, refused=result.refused, now=now)
     status = "success" if not result.refused else "partial" if result.processed else "fail"
     unprocessed = [_unprocessed(refused) for refused in result.refused]
     return {"status": status, "processed": result.processed, "unprocessed": unprocessed}

@@ -45,12 +45,16 @@ class CatalogueRow:
         return f"last {DAYS} days: {', '.join(map(str, self.days))}"
 
 
-def catalogue(project: Project, *, today: date, search: str = "", number: str | None = None) -> "Page[Any]":
+def catalogue(
+    project: Project, *, today: date, search: str = "", number: str | None = None, kind: str = ""
+) -> "Page[Any]":
     """A page of event names, most frequent first, with their counts per day. `number`: as it stands in the address."""
     first = today - timedelta(days=DAYS - 1)
     names = project.event_names.order_by("-count", "name")
     if search:
         names = names.filter(name__icontains=search)
+    if kind:
+        names = names.filter(kind=kind)
     page: Page[Any] = Paginator(names, NAMES_PER_PAGE).get_page(number)
     counts: dict[int, list[int]] = defaultdict(lambda: [0] * DAYS)
     found = DailyCount.objects.filter(name__in=list(page), day__range=(first, today))

@@ -47,6 +47,48 @@ class EventName(models.Model):
         return self.name
 
 
+class PropertySeen(models.Model):
+    """A property that events of a name had, and one type of its values; rolled up from the log.
+
+    The most of one name is a limit of `events.rollup`: keys that programs make up would never end.
+    """
+
+    class Type(models.TextChoices):
+        TEXT = "string", "Text"
+        NUMBER = "number", "Number"
+        BOOLEAN = "boolean", "True or false"
+        DATE = "date", "Date"
+        LIST = "array", "List"
+        OBJECT = "object", "Object"
+        EMPTY = "null", "Empty"
+
+    name = models.ForeignKey(EventName, on_delete=models.CASCADE, related_name="properties_seen")
+    key = models.CharField(max_length=128)
+    type = models.CharField(max_length=8, choices=Type.choices)
+    count = models.BigIntegerField(default=0)
+    last_seen_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "properties seen"
+        constraints = [models.UniqueConstraint(fields=["name", "key", "type"], name="one_type_per_property")]
+
+    def __str__(self) -> str:
+        return f"{self.key} ({self.get_type_display()})"
+
+
+class RefusedUpload(models.Model):
+    """A record that the upload call refused, with its code and reason; the last ones of each project are kept."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="refused_uploads", db_index=False)
+    received_at = models.DateTimeField()
+    code = models.IntegerField()
+    error = models.TextField()
+    record = models.TextField(help_text="JSON as it came, cut where it is long")
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "-id"], name="refused_by_project")]
+
+
 class DailyCount(models.Model):
     """Events of one name that happened on one local day of the project; rolled up from the log."""
 

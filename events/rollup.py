@@ -26,6 +26,29 @@ SELECT tx_id FROM events_event
  WHERE project_id = %(project)s AND tx_id >= %(from_tx)s AND tx_id < %(until_tx)s
  ORDER BY tx_id, id OFFSET %(rows)s LIMIT 1
 """
+PROPERTIES = 500  # of one name, types included
+# Those that are known are counted in any case, new ones as far as there is room. A date is uploaded as $D_… and stored
+# as ISO 8601 in UTC.
+SEE_PROPERTIES = """
+WITH seen AS MATERIALIZED (
+    SELECT e.name_id, p.key,
+           CASE WHEN p.value #>> '{}' LIKE '____-__-__T__:__:__Z' THEN 'date' ELSE jsonb_typeof(p.value) END AS type,
+           count(*) AS count, max(e.occurred_at) AS last
+      FROM events_event e CROSS JOIN jsonb_each(e.properties) AS p
+     WHERE e.project_id = %(project)s AND e.tx_id >= %(from_tx)s AND e.tx_id < %(until_tx)s
+     GROUP BY 1, 2, 3
+), placed AS (
+    SELECT s.*, k.id IS NOT NULL AS known,
+           row_number() OVER (PARTITION BY s.name_id, k.id IS NOT NULL ORDER BY s.count DESC, s.key, s.type)
+           + (SELECT count(*) FROM events_propertyseen o WHERE o.name_id = s.name_id) AS place
+      FROM seen s LEFT JOIN events_propertyseen k ON k.name_id = s.name_id AND k.key = s.key AND k.type = s.type
+)
+INSERT INTO events_propertyseen (name_id, key, type, count, last_seen_at)
+SELECT name_id, key, type, count, last FROM placed WHERE known OR place <= %(properties)s
+    ON CONFLICT (name_id, key, type) DO UPDATE
+       SET count = events_propertyseen.count + excluded.count,
+           last_seen_at = greatest(events_propertyseen.last_seen_at, excluded.last_seen_at)
+"""
 # One statement, so that days and names are counted from the same rows.
 COUNT = """
 WITH step AS MATERIALIZED (
@@ -77,7 +100,10 @@ def _step(project_id: int, until_tx: int, rows: int) -> bool:
         found = cursor.fetchone()
         # Never standing still: a transaction that alone is larger than a step is counted whole.
         end = until_tx if found is None else max(found[0], position.tx_id + 1)
-        cursor.execute(COUNT, {**values, "until_tx": end})
+        values |= {"until_tx": end, "properties": PROPERTIES}
+        cursor.execute(COUNT, values)
+        cursor.execute("SET LOCAL enable_sort = on")
+        cursor.execute(SEE_PROPERTIES, values)
     position.tx_id = end
     position.save(update_fields=["tx_id"])
     return True

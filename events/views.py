@@ -22,13 +22,13 @@ EARLIER = 10  # devices that were anonymous before they logged in
 @project_page()
 def event_list(request: ProjectRequest, project: Project) -> HttpResponse:
     """The catalogue, the last records received (live), and how to send one."""
-    search = _search(request)
+    search = search_words(request)
     today = timezone.localdate()
     context = {
         "rows": SimpleLazyObject(  # htmx asks for the last records only
             lambda: glance.catalogue(project, today=today, search=search, number=request.GET.get("page"))
         ),
-        "latest": [_shown(row) for row in store.latest(project.pk, LAST_RECORDS)],
+        "latest": [shown_row(row) for row in store.latest(project.pk, LAST_RECORDS)],
         "search": search,
         "upload_url": request.build_absolute_uri("/1/upload"),
         "settings_url": reverse("projects:project-edit", args=[project.account_id]),
@@ -41,7 +41,7 @@ def event_list(request: ProjectRequest, project: Project) -> HttpResponse:
 @project_page()
 def profile_list(request: ProjectRequest, project: Project) -> HttpResponse:
     """People, newest first; the search is for an identifier as a whole."""
-    search = _search(request)
+    search = search_words(request)
     before = request.GET.get("before", "")
     people, following = glance.people(
         project, search=search, before=int(before) if before.isdecimal() and len(before) < 19 else None
@@ -60,17 +60,17 @@ def profile_view(request: ProjectRequest, project: Project, pk: int) -> HttpResp
         "person": person,
         "identifiers": person.identifiers.order_by("kind", "value"),
         "earlier": person.earlier.order_by("pk")[:EARLIER],
-        "events": [_shown(row) for row in events],
+        "events": [shown_row(row) for row in events],
         "recent": store.RECENT,
         "project": project,
     }
     return render(request, "events/profile_view.html", context)
 
 
-def _search(request: ProjectRequest) -> str:
+def search_words(request: ProjectRequest) -> str:
     """What people look for; PostgreSQL takes no NUL, so none is found."""
     return request.GET.get("search", "").replace("\0", "").strip()
 
 
-def _shown(row: store.EventRow) -> dict[str, object]:
+def shown_row(row: store.EventRow) -> dict[str, object]:
     return {"row": row, "properties": orjson.loads(row.properties)}

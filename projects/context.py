@@ -16,6 +16,11 @@ SECTIONS = {
     ("events", "profile-list"): "profiles",
     ("events", "profile-view"): "profiles",
     ("projects", "team-list"): "team",
+    ("events", "schema-list"): "schema",
+    ("events", "schema-stream"): "schema",
+    ("events", "schema-name"): "schema",
+    ("events", "schema-discard"): "schema",
+    ("events", "schema-restore"): "schema",
 }
 SECTIONS_OF_APPS = {"partners": "partners", "exports": "partners", "projects": "project", "notifications": "project"}
 

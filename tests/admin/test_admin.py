@@ -13,7 +13,18 @@ from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 from django.utils import timezone
 
-from events.models import DailyCount, Erased, Erasure, Identifier, LogBase, ProfileChange, PurgedLog, RollupPosition
+from events.models import (
+    DailyCount,
+    Erased,
+    Erasure,
+    Identifier,
+    LogBase,
+    ProfileChange,
+    PropertySeen,
+    PurgedLog,
+    RefusedUpload,
+    RollupPosition,
+)
 from exports.models import Alert, Export, Held, PurgedRuns, PurgeMark, Total
 from exports_portal.common import audit
 from exports_portal.common.admin import BoundedPaginator, ReadOnlyAdmin
@@ -79,6 +90,8 @@ def fill_logs(project):
     DailyCount.objects.create(name=event.name, day=timezone.now().date(), count=1)
     RollupPosition.objects.create(project=project)
     PurgedLog.objects.create(project=project, log="events_event")
+    PropertySeen.objects.create(name=event.name, key="Item", type="string", count=1, last_seen_at=timezone.now())
+    RefusedUpload.objects.create(project=project, received_at=timezone.now(), code=509, error="Why.", record="{}")
     LogBase.objects.get_or_create(pk=1, defaults={"system_identifier": 1})
     ProfileChange.objects.create(
         project=project,

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from django.db import connection, transaction
 
-from events.models import DailyCount, EventName, RollupPosition
-from events.rollup import roll_up_all
+from events.models import DailyCount, EventName, PropertySeen, RollupPosition
+from events.rollup import PROPERTIES, roll_up_all
 from events.tasks import roll_up
 from projects.models import Project
 from tests.events.capture import NOW, capture, event
@@ -74,6 +74,43 @@ def test_a_kill_in_the_middle_of_a_step_leaves_counts_and_cursor_together(projec
     assert counts(project) == {"Product Viewed": 0}
     roll_up_all()
     assert counts(project) == {"Product Viewed": 2}
+
+
+def seen(project: Project) -> dict[tuple[str, str], int]:
+    rows = PropertySeen.objects.filter(name__project=project)
+    return {(row.key, row.type): row.count for row in rows}
+
+
+def test_properties_are_seen_with_their_types(project: Project) -> None:
+    capture(project, event(data={"Price": 1, "When": "$D_1700000000", "Tags": ["a"], "Gift": True, "Note": None}))
+    capture(project, event(data={"Price": "1,00", "Item": {"a": 1}}, ts=at(NOW)), event(data={"Price": 2.5}))
+    roll_up()
+    assert seen(project) == {
+        ("Price", "number"): 2,
+        ("Price", "string"): 1,
+        ("When", "date"): 1,
+        ("Tags", "array"): 1,
+        ("Gift", "boolean"): 1,
+        ("Note", "null"): 1,
+        ("Item", "object"): 1,
+    }
+    capture(project, event(data={"Price": 3}))
+    roll_up()
+    assert seen(project)["Price", "number"] == 3
+    assert PropertySeen.objects.get(type="object").last_seen_at == NOW
+
+
+def test_properties_that_programs_make_up_come_to_an_end(project: Project) -> None:
+    capture(project, event(data={"Price": 1}))
+    roll_up()
+    for step in range(3):
+        capture(project, event(data={"Price": 1, **{f"made-up {step} {n}": n for n in range(200)}}))
+        roll_up()
+    capture(project, event(name="Other", data={"Price": 1}))
+    roll_up()
+    assert PropertySeen.objects.filter(name__name="Product Viewed").count() == PROPERTIES
+    assert PropertySeen.objects.get(key="Price", name__name="Product Viewed").count == 4
+    assert PropertySeen.objects.filter(name__name="Other").count() == 1
 
 
 def test_a_late_commit_is_counted_when_it_comes(project: Project) -> None:

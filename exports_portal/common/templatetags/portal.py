@@ -38,6 +38,12 @@ def json_lines(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
+@register.filter
+def json_line(value: Any) -> str:
+    """JSON on one line."""
+    return orjson.dumps(value).decode()
+
+
 @register.inclusion_tag("components/status.html")
 def status(value: str) -> dict[str, str]:
     """The pill of an export's or run's status."""
