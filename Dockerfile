@@ -23,6 +23,7 @@ COPY projects projects
 COPY events events
 COPY partners partners
 COPY notifications notifications
+COPY sources sources
 COPY exports exports
 COPY exports_portal exports_portal
 COPY templates templates

@@ -110,7 +110,6 @@ def _batch(request: HttpRequest) -> int:
 def _fields(request: HttpRequest, query: Query) -> api_records.Fields:
     return api_records.Fields(
         app=_is_true(request, "app", default=False),
-        events=_is_true(request, "events", default=True),
         profile=_is_true(request, "profile", default=True),
         session=query.name == api_records.SESSION_EVENT,
     )

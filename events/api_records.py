@@ -28,10 +28,9 @@ SELECT e.id, p.identity, p.name, p.email, p.phone, p.properties ->> %(token)s, (
 
 
 class Fields(NamedTuple):
-    """What is wanted: device fields, summary of events and custom properties of the profile; session_props."""
+    """What is wanted: device fields and custom properties of the profile; session_props apart from event_props."""
 
     app: bool
-    events: bool
     profile: bool
     session: bool
 

@@ -62,6 +62,7 @@ INSTALLED_APPS = [
     "events",
     "partners",
     "notifications",
+    "sources",
     "exports",
 ]
 
@@ -175,6 +176,7 @@ CELERY_TASK_DEFAULT_QUEUE = "bulk"
 CELERY_TASK_ROUTES = {"exports.tasks.tick": {"queue": "tick"}, "exports.tasks.purge": {"queue": "purge"}}
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "exports.tasks.tick", "schedule": 1.0, "options": {"queue": "tick", "expires": 5}},
+    "sources": {"task": "sources.tasks.due", "schedule": 5.0, "options": {"queue": "bulk", "expires": 10}},
     "erase": {"task": "exports.tasks.erase", "schedule": 30.0, "options": {"queue": "bulk", "expires": 30}},
     "purge": {"task": "exports.tasks.purge", "schedule": 60.0, "options": {"queue": "purge", "expires": 60}},
 }
@@ -207,6 +209,9 @@ if "sandbox_standard_url" in runtime.addresses() and not AMPLITUDE_STANDARD_URL:
 if "sandbox_eu_url" in runtime.addresses() and not AMPLITUDE_EU_URL:
     AMPLITUDE_EU_URL = runtime.addresses()["sandbox_eu_url"]
     PORTAL_SANDBOX.append("Europe")
+
+# In place of CleverTap's hosts, for tests: a source's region decides otherwise.
+CLEVERTAP_URL = runtime.amplitude_url("CLEVERTAP_URL", env.str("CLEVERTAP_URL", ""))
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["projects.api_auth.BearerAuthentication"],

@@ -15,6 +15,7 @@ urlpatterns = [
     path("", include("projects.urls")),
     path("", include("partners.urls")),
     path("", include("notifications.urls")),
+    path("", include("sources.urls")),
     path("", include("exports.urls")),
     path("", include("events.urls")),
 ]

@@ -22,7 +22,13 @@ SECTIONS = {
     ("events", "schema-discard"): "schema",
     ("events", "schema-restore"): "schema",
 }
-SECTIONS_OF_APPS = {"partners": "partners", "exports": "partners", "projects": "project", "notifications": "project"}
+SECTIONS_OF_APPS = {
+    "partners": "partners",
+    "exports": "partners",
+    "projects": "project",
+    "notifications": "project",
+    "sources": "project",
+}
 
 
 class Shell:

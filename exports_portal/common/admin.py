@@ -23,7 +23,7 @@ from exports_portal.common.errors import Refused
 from exports_portal.common.files import csv_file
 from exports_portal.common.models import AuditEntry
 
-OURS = ("projects", "partners", "notifications", "exports", "events")
+OURS = ("projects", "partners", "notifications", "sources", "exports", "events")
 NEVER_IN_AUDIT = ("password",)
 
 

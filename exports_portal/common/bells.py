@@ -90,6 +90,11 @@ def ring_roll_up() -> None:
     _ring("events.tasks.roll_up", "bulk", expires=10)
 
 
+def ring_source(source_id: int) -> None:
+    """Read on from an account at CleverTap."""
+    _ring("sources.tasks.work", "bulk", source_id)
+
+
 def ring_erase() -> None:
     """Go on with deleting people's records."""
     _ring("exports.tasks.erase", "bulk")

@@ -36,6 +36,7 @@ from partners.models import Integration
 from projects.credentials import project_for_passcode
 from projects.models import Credential, Invitation, Membership, Project, User
 from projects.team import invite
+from sources.models import Imported, Pull, Source
 from tests.factories import (
     API_KEY,
     PASSWORD,
@@ -54,10 +55,11 @@ from tests.factories import (
     token_for,
 )
 
-OURS = ("common", "projects", "partners", "events", "notifications", "exports")
+OURS = ("common", "projects", "partners", "events", "notifications", "sources", "exports")
 MODELS = sorted((model for app in OURS for model in apps.get_app_config(app).get_models()), key=lambda m: m._meta.label)
 WEBHOOK = "https://hooks.example.com/services/5ecret"
 WRITABLE = {User, Project, Membership}  # by their verbs
+CLEVERTAP_PASSCODE = "OLS-ABC-1234-of-clevertap"
 
 
 @pytest.fixture
@@ -76,7 +78,9 @@ def secrets(db):
     _, link = invite(project=project, email="mira@example.com", role="viewer", by=TESTS, now=timezone.now())
     values += [link, *Credential.objects.values_list("digest", flat=True)]
     values += list(Invitation.objects.values_list("digest", flat=True))
+    values += [CLEVERTAP_PASSCODE]
     fill_logs(project)
+    fill_sources(project)
     fill_exports(project)
     Total.objects.create()
     fill_notifications(project)
@@ -106,6 +110,22 @@ def fill_logs(project):
     erasure = Erasure.objects.create(project=project, people=[7], tx_id=1, requested_at=timezone.now())
     gone = {"log": "events", "record_id": 1, "tx_id": 1, "name": event.name, "lane": 0, "received_at": timezone.now()}
     Erased.objects.create(erasure=erasure, project=project, **gone)
+
+
+def fill_sources(project):
+    source = Source.objects.create(
+        project=project,
+        account_id="ABC-DEF-GHIJ",
+        passcode=CLEVERTAP_PASSCODE,
+        passcode_hint=CLEVERTAP_PASSCODE[-4:],
+        region="in1",
+        timezone="UTC",
+        events=["App Launched"],
+        date_from=timezone.now().date(),
+        created_at=timezone.now(),
+    )
+    pull = Pull.objects.create(source=source, name="App Launched", day=source.date_from)
+    Imported.objects.create(project=project, fingerprint=uuid.uuid4(), captured=1, pull_id=pull.pk, walk=1, met=1)
 
 
 def fill_exports(project):

@@ -3,6 +3,7 @@
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -10,6 +11,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from exports_portal.embedded import free_port
 from tests.endtoend.user import User, arrivals, shop_events
 from tests.portal import RunningPortal
 
@@ -22,7 +24,9 @@ def portal() -> Iterator[RunningPortal]:
     with tempfile.TemporaryDirectory(prefix="portal-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        with RunningPortal(folder, command=("make", "run"), PORTAL_DEMO="1") as running:
+        port = free_port()
+        own = f"http://127.0.0.1:{port}"  # the portal is its own CleverTap
+        with RunningPortal(folder, port=port, command=("make", "run"), PORTAL_DEMO="1", CLEVERTAP_URL=own) as running:
             yield running
 
 
@@ -64,6 +68,42 @@ def test_what_is_uploaded_arrives_at_amplitude_event_by_event(portal: RunningPor
         for record in records
     )
     assert len({event["insert_id"] for event in sent}) == len(sent)
+
+
+IMPORT = """
+from datetime import date
+from django.utils import timezone
+from exports_portal.common.audit import PORTAL
+from projects.models import Project
+from sources.actions import create_source
+create_source(project=Project.objects.get(account_id="{here}"), account_id="{account_id}", passcode="{passcode}",
+    region="in1", timezone="UTC", events=["Viewed"], date_from=date({day:%Y, %-m, %-d}), date_to=None, by=PORTAL,
+    now=timezone.now())
+"""
+
+
+def test_workers_import_from_an_account_at_clevertap(portal: RunningPortal) -> None:
+    there, here = User(portal, name="There", timezone="UTC"), User(portal, name="Here", timezone="UTC")
+    moment = datetime.now(UTC) - timedelta(days=3)
+    viewed = {"type": "event", "identity": "asha-rao", "evtName": "Viewed", "ts": int(moment.timestamp())}
+    there.upload([{**viewed, "evtData": {"n": number}} for number in range(2_500)])
+    code = IMPORT.format(here=here.project["account_id"], day=moment.date(), **there.project)
+    done = portal.manage("shell", "-v0", "-c", code)
+    assert done.returncode == 0, done.stderr
+    days = {"from": f"{moment:%Y%m%d}", "to": f"{moment:%Y%m%d}"}
+
+    def count() -> int:
+        answer = here.session.post(
+            f"{portal.url}/1/counts/events.json",
+            json={"event_name": "Viewed", **days},
+            headers={"X-CleverTap-Account-Id": here.project["account_id"]}
+            | {"X-CleverTap-Passcode": here.project["passcode"]},
+            timeout=30,
+        )
+        return int(answer.json().get("count", 0))  # the name is unknown until the first page is in
+
+    here.wait_until(lambda: count() == 2_500, seconds=60)
+    assert here.clevertap("counts/profiles.json", event_name="Viewed", **days)["count"] == 1
 
 
 def test_changes_of_profiles_arrive_as_they_come_and_all_people_once(portal: RunningPortal) -> None:

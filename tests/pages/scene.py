@@ -5,12 +5,15 @@ from typing import Any
 
 from amplitude_client import WHY_HELD
 from amplitude_client.named import QUOTA_SECONDS, THROTTLE_SECONDS
-from events.models import DailyCount, Identifier
+from events.models import DailyCount, Identifier, PropertySeen, RefusedUpload
+from events.refusals import TIMESTAMP_TEXT
 from exports import schedule
 from exports.models import Export
 from notifications import actions as notifications
 from notifications.actions import News
 from projects.models import Project, Role
+from sources.actions import create_source
+from sources.models import Source
 from tests.factories import (
     TESTS,
     EventFactory,
@@ -50,6 +53,7 @@ def paint(email: str) -> tuple[Project, dict[str, str]]:
     _events(project, now)
     running = _exports(project, growth, campaigns, now)
     _notifications(project, running, now)
+    source = _source(project, now)
     partners, exports = "/settings/partners/", "/settings/partners/exports/"
     pages = {
         "partners": partners,
@@ -75,6 +79,9 @@ def paint(email: str) -> tuple[Project, dict[str, str]]:
         "schema": "/settings/schema/",
         "schema-name": f"/settings/schema/{project.event_names.get(name='Charged').pk}/",
         "stream": "/settings/schema/stream/",
+        "sources": "/settings/project/sources/",
+        "source": f"/settings/project/sources/{source.pk}/",
+        "source-new": "/settings/project/sources/new/",
         "project": "/settings/project/",
         "credential": "/settings/project/credentials/new/",
         "team": "/settings/team/",
@@ -99,6 +106,21 @@ def _integration(project: Project, nickname: str, residency: str, key_hint: str,
     return IntegrationFactory(project=project, nickname=nickname, settings=settings, key_hint=key_hint, **extra)
 
 
+def _source(project: Project, now: datetime) -> Source:
+    """An import under way that waits for CleverTap."""
+    source: Source = create_source(
+        project=project, account_id="KRN-MBL-774Z", passcode="OLS-ABC-1234-passcode", region="in1",
+        timezone="Asia/Kolkata", events=["App Launched", "Charged", "Notification Sent"],
+        date_from=(now - timedelta(days=9)).date(), date_to=None, by=TESTS, now=now,
+    )  # fmt: skip
+    Source.objects.update(not_before=now + timedelta(minutes=4), last_error="CleverTap could not be reached.")
+    refused = source.pulls.filter(name="Notification Sent")
+    refused.update(state="refused", error="CleverTap does not offer this event: Export not allowed for this event.")
+    read = source.pulls.filter(day__lt=(now - timedelta(days=5)).date(), state="waiting")
+    read.update(state="done", read=4_800, captured=4_788, known=10, refused=2)
+    return source
+
+
 def _events(project: Project, now: datetime) -> None:
     today = now.astimezone(project.tz).date()
     names = [
@@ -111,6 +133,15 @@ def _events(project: Project, now: datetime) -> None:
         for back in range(14):
             count = RUNS[(place * 3 + back) % len(RUNS)]
             DailyCount.objects.create(name=name, day=today - timedelta(days=back), count=count)
+    for key, kind, count in (("Amount", "number", 31_812), ("Amount", "string", 58), ("Item", "string", 31_870)):
+        PropertySeen.objects.create(
+            name=project.event_names.get(name="Charged"), key=key, type=kind, count=count, last_seen_at=now
+        )
+    for code, error in ((515, "Profile data is incorrect. Email is not valid."), (525, TIMESTAMP_TEXT)):
+        record = (
+            '{"type": "profile", "identity": "asha-rao", "profileData": {"Email": "asha at example"}, "ts": "soon"}'
+        )
+        RefusedUpload.objects.create(project=project, received_at=now, code=code, error=error, record=record)
     for place in range(12):
         moment = now - timedelta(seconds=7 * place)
         person = PersonFactory(
