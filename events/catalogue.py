@@ -13,7 +13,8 @@ from events.models import EventName
 from events.refusals import DISCARDED_NAME, RESERVED_NAME, STRUCTURE, Refusal, event_refusal
 from exports_portal.common import audit
 from exports_portal.common.audit import Actor
-from projects.models import Project
+from projects import access
+from projects.models import Project, Role
 
 # CleverTap, Amplitude export: 21 rows, Push Impressions twice.
 ENGAGEMENT_EVENTS = (
@@ -165,6 +166,7 @@ def _insert(project_id: int, first_seen: Mapping[str, datetime]) -> None:
 @transaction.atomic
 def discard(*, name: EventName, by: Actor, now: datetime) -> None:
     """Capture no more events of this name; those that were stay. Harmless when it is discarded already."""
+    access.require(by, name.project, Role.ADMIN)
     if EventName.objects.filter(pk=name.pk, discarded_at=None).update(discarded_at=now):
         _audit("event_name.discard", name, by=by, now=now)
     name.refresh_from_db(fields=["discarded_at"])
@@ -173,6 +175,7 @@ def discard(*, name: EventName, by: Actor, now: datetime) -> None:
 @transaction.atomic
 def restore(*, name: EventName, by: Actor, now: datetime) -> None:
     """Capture events of this name again."""
+    access.require(by, name.project, Role.ADMIN)
     if EventName.objects.filter(pk=name.pk, discarded_at__isnull=False).update(discarded_at=None):
         _audit("event_name.restore", name, by=by, now=now)
     name.refresh_from_db(fields=["discarded_at"])

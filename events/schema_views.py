@@ -80,7 +80,7 @@ def _ask(
 ) -> HttpResponse:
     name_url = reverse("events:schema-name", args=[project.account_id, name.pk])
     if request.method == "POST":
-        act(by=actor_of(request.user), now=timezone.now())
+        act(by=actor_of(request), now=timezone.now())
         messages.success(request, f"“{name.name}” has been {verb.lower()}{'ed' if verb == 'Discard' else 'd'}")
         return go_to(request, name_url)
     context = {

@@ -8,7 +8,8 @@ from django.db import IntegrityError, transaction
 from exports_portal.common import audit
 from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Invalid, Refused
-from projects.models import Project
+from projects import access
+from projects.models import Project, Role
 from projects.zones import zone_names
 from sources.clevertap import REGIONS
 from sources.models import Pull, Source
@@ -35,6 +36,7 @@ def create_source(
     now: datetime,
 ) -> Source:
     """Begin to import from an account at CleverTap. date_to None: on and on, day by day. Raises Invalid."""
+    access.require(by, project, Role.ADMIN)
     source = Source(project=project, created_at=now, created_by_id=by.id)
     _apply(source, account_id, passcode, region, timezone, events, date_from, date_to, now=now)
     audit.record(action="source.create", by=by, now=now, project_id=project.pk, target=source, after=_shown(source))
@@ -55,6 +57,7 @@ def edit_source(
     now: datetime,
 ) -> Source:
     """Change a source; an empty passcode stays. A fault is forgotten, and it goes on. Raises Invalid and Refused."""
+    access.require(by, source.project, Role.ADMIN)
     source = _locked(source)
     before = _shown(source)
     if timezone != source.timezone and source.pulls.filter(captured__gt=0).exists():
@@ -76,6 +79,7 @@ def edit_source(
 @transaction.atomic
 def stop_source(*, source: Source, by: Actor, now: datetime) -> None:
     """Read nothing more, and forget the passcode. What was captured stays. Harmless when it is stopped already."""
+    access.require(by, source.project, Role.ADMIN)
     if Source.objects.filter(pk=source.pk, stopped_at=None).update(stopped_at=now, passcode="", passcode_hint=""):
         audit.record(action="source.stop", by=by, now=now, project_id=source.project_id, target=source)
 
@@ -83,6 +87,7 @@ def stop_source(*, source: Source, by: Actor, now: datetime) -> None:
 @transaction.atomic
 def retry_source(*, source: Source, by: Actor, now: datetime) -> None:
     """Go on at once. Raises Refused for one that was stopped."""
+    access.require(by, source.project, Role.ADMIN)
     going_on = Source.objects.filter(pk=source.pk, stopped_at=None)
     if not going_on.update(fault="", last_error="", failures=0, not_before=None, rung_at=None):
         raise Refused("The source has been stopped. Create a new one to go on.")
@@ -92,6 +97,7 @@ def retry_source(*, source: Source, by: Actor, now: datetime) -> None:
 @transaction.atomic
 def read_again(*, source: Source, by: Actor, now: datetime) -> None:
     """Read all its days once more; only what is new there is captured. Raises Refused for one that was stopped."""
+    access.require(by, source.project, Role.ADMIN)
     source = _locked(source)
     source.pulls.exclude(state=Pull.State.WAITING).update(state=Pull.State.WAITING, cursor="", error="")
     audit.record(action="source.read_again", by=by, now=now, project_id=source.project_id, target=source)

@@ -55,7 +55,7 @@ def source_new(request: ProjectRequest, project: Project) -> HttpResponse:
 
     def create() -> None:
         made.append(
-            actions.create_source(project=project, **form.cleaned_data, by=actor_of(request.user), now=timezone.now())
+            actions.create_source(project=project, **form.cleaned_data, by=actor_of(request), now=timezone.now())
         )
 
     if request.method == "POST" and accepts(form, create):
@@ -75,7 +75,7 @@ def source_edit(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
 
     def edit() -> None:
         try:
-            actions.edit_source(source=source, **form.cleaned_data, by=actor_of(request.user), now=timezone.now())
+            actions.edit_source(source=source, **form.cleaned_data, by=actor_of(request), now=timezone.now())
         except Refused as refused:
             form.add_error(None, str(refused))
 
@@ -136,7 +136,7 @@ def _ask(
     close_url = _url("source-view", project, pk)
     if request.method == "POST":
         try:
-            act(source=source, by=actor_of(request.user), now=timezone.now())
+            act(source=source, by=actor_of(request), now=timezone.now())
         except Refused as error:
             refused = str(error)
         else:

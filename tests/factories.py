@@ -17,6 +17,7 @@ from exports_portal.common.audit import Actor
 from partners.models import Integration
 from projects.credentials import create_credential
 from projects.models import Credential, Membership, Project, Role, User
+from sources.models import Source
 
 API_KEY = "3f9c1e07a5d24b68c0b1d2e3f4a5b6c7"
 PASSWORD = "correct horse battery staple"
@@ -244,3 +245,20 @@ def _credential(project: Project, kind: str) -> str:
 
 def _yesterday(project: Project, now: datetime) -> date:
     return now.astimezone(project.tz).date() - timedelta(days=1)
+
+
+class SourceFactory(DjangoModelFactory):
+    """An account at CleverTap whose events of today are imported."""
+
+    class Meta:
+        model = Source
+
+    project = factory.SubFactory(ProjectFactory)
+    account_id = "ABC-DEF-GHIJ"
+    passcode = "OLS-ABC-1234-of-clevertap"
+    passcode_hint = "rtap"
+    region = "in1"
+    date_from = factory.LazyFunction(lambda: datetime.now(UTC).date())
+    created_at = factory.LazyFunction(timezone.now)
+    timezone = "UTC"
+    events = ("App Launched",)

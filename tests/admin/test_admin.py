@@ -36,7 +36,7 @@ from partners.models import Integration
 from projects.credentials import project_for_passcode
 from projects.models import Credential, Invitation, Membership, Project, User
 from projects.team import invite
-from sources.models import Imported, Pull, Source
+from sources.models import Imported, Pull
 from tests.factories import (
     API_KEY,
     PASSWORD,
@@ -50,6 +50,7 @@ from tests.factories import (
     RejectedFactory,
     RunFactory,
     SkippedFactory,
+    SourceFactory,
     UserFactory,
     passcode_for,
     token_for,
@@ -59,7 +60,6 @@ OURS = ("common", "projects", "partners", "events", "notifications", "sources", 
 MODELS = sorted((model for app in OURS for model in apps.get_app_config(app).get_models()), key=lambda m: m._meta.label)
 WEBHOOK = "https://hooks.example.com/services/5ecret"
 WRITABLE = {User, Project, Membership}  # by their verbs
-CLEVERTAP_PASSCODE = "OLS-ABC-1234-of-clevertap"
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def secrets(db):
     _, link = invite(project=project, email="mira@example.com", role="viewer", by=TESTS, now=timezone.now())
     values += [link, *Credential.objects.values_list("digest", flat=True)]
     values += list(Invitation.objects.values_list("digest", flat=True))
-    values += [CLEVERTAP_PASSCODE]
+    values += [SourceFactory.passcode]
     fill_logs(project)
     fill_sources(project)
     fill_exports(project)
@@ -113,17 +113,7 @@ def fill_logs(project):
 
 
 def fill_sources(project):
-    source = Source.objects.create(
-        project=project,
-        account_id="ABC-DEF-GHIJ",
-        passcode=CLEVERTAP_PASSCODE,
-        passcode_hint=CLEVERTAP_PASSCODE[-4:],
-        region="in1",
-        timezone="UTC",
-        events=["App Launched"],
-        date_from=timezone.now().date(),
-        created_at=timezone.now(),
-    )
+    source = SourceFactory(project=project)
     pull = Pull.objects.create(source=source, name="App Launched", day=source.date_from)
     Imported.objects.create(project=project, fingerprint=uuid.uuid4(), captured=1, pull_id=pull.pk, walk=1, met=1)
 

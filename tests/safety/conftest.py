@@ -16,6 +16,7 @@ from tests.factories import (
     ProjectFactory,
     RejectedFactory,
     RunFactory,
+    SourceFactory,
     UserFactory,
     passcode_for,
 )
@@ -46,7 +47,9 @@ def world(db: Any, settings: Any) -> World:
         "integration": integration.pk,
         "export": export.pk,
         "run": run.pk,
-        "person": EventFactory(project=project).person_id,
+        "person": (event := EventFactory(project=project)).person_id,
+        "name": event.name_id,
+        "source": SourceFactory(project=project).pk,
         "credential": project.credentials.get().pk,
         "invitation": invitation.pk,
         "member": members[Role.VIEWER].pk,

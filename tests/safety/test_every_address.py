@@ -45,6 +45,11 @@ PAGES = {
     "events:event-list": Page(EVERYBODY),
     "events:profile-list": Page(EVERYBODY),
     "events:profile-view": Page(EVERYBODY, "person"),
+    "events:schema-discard": Page(ADMINS, "name"),
+    "events:schema-list": Page(EVERYBODY),
+    "events:schema-name": Page(EVERYBODY, "name"),
+    "events:schema-restore": Page(ADMINS, "name"),
+    "events:schema-stream": Page(EVERYBODY),
     "exports:export-continue": Page(EDITORS, "export"),
     "exports:export-duplicate": Page(EDITORS, "export"),
     "exports:export-edit": Page(EDITORS, "export"),
@@ -75,6 +80,13 @@ PAGES = {
     "projects:project-edit": Page(EVERYBODY),  # its form is for admins: see FORMS
     "projects:team-invite": Page(ADMINS),
     "projects:team-list": Page(EVERYBODY),
+    "sources:source-again": Page(ADMINS, "source"),
+    "sources:source-edit": Page(ADMINS, "source"),
+    "sources:source-list": Page(EVERYBODY),
+    "sources:source-new": Page(ADMINS),
+    "sources:source-retry": Page(ADMINS, "source"),
+    "sources:source-stop": Page(ADMINS, "source"),
+    "sources:source-view": Page(EVERYBODY, "source"),
 }
 FORMS = {
     "projects:project-edit": ADMINS,
@@ -93,6 +105,7 @@ OPEN = {
     "api:schema": "/api/schema/",
     "api:docs": "/api/docs/",
     "api:^(?P<path>.*)$": "/api/nothing/",
+    "^(?P<path>.*)$": "/1/nothing.json",
     "admin:login": "/admin/login/",
 }
 SIGNED_IN = {"home": "/", "logout": "/logout/", "password-change": "/password/"}
@@ -174,7 +187,8 @@ def routes(patterns: Any = None, prefix: str = "", spaces: tuple[str, ...] = ())
             yield Route(":".join((*spaces, pattern.name or str(pattern.pattern))), where, pattern.callback)
 
 
-CAPTURE = [route for route in routes() if route.pattern.startswith("1/")]  # CleverTap's API: by passcode only
+# CleverTap's API: by passcode only
+CAPTURE = [route for route in routes() if route.pattern.startswith("1/") and route.name not in OPEN]
 ADMIN = [route for route in routes() if route.pattern.startswith("admin/") and route.name not in OPEN]
 REST = [route for route in routes() if route.pattern.startswith("api/v1/")]
 
