@@ -19,13 +19,16 @@ from exports_portal.common.api import ProjectView, StrictSerializer, Word
 from exports_portal.common.files import csv_file
 from exports_portal.common.models import AuditEntry
 from projects import access, actions, credentials, team
-from projects.models import Credential, Invitation, Membership, Project, Role
+from projects.models import LEAST_DAYS, Credential, Invitation, Membership, Project, Role
+from projects.retention import Retention, field_of
+
+KEEPS = [field_of(name) for name in LEAST_DAYS]
 
 
 class ProjectSerializer(serializers.ModelSerializer):
     class Meta:
         model = Project
-        fields = ["account_id", "name", "timezone", "created_at"]
+        fields = ["account_id", "name", "timezone", *KEEPS, "created_at"]
         read_only_fields = fields
 
 
@@ -34,6 +37,11 @@ class ProjectInput(StrictSerializer):
 
     name = serializers.CharField(required=False)
     timezone = serializers.CharField(required=False, help_text="an IANA name such as Asia/Kolkata")
+
+    def get_fields(self) -> dict[str, Any]:
+        help_text = "days; null keeps them for ever"
+        days = {name: serializers.IntegerField(required=False, allow_null=True, help_text=help_text) for name in KEEPS}
+        return {**super().get_fields(), **days}
 
 
 class ProjectSettingsView(ProjectView):
@@ -46,9 +54,14 @@ class ProjectSettingsView(ProjectView):
 
     @extend_schema(operation_id="project_update", request=ProjectInput, responses=ProjectSerializer)
     def patch(self, request: Request) -> Response:
-        """Change its name or time zone. Runs that exist keep their windows."""
-        given = {"name": self.project.name, "timezone": self.project.timezone, **self.given(ProjectInput, partial=True)}
-        project = actions.edit_project(project=self.project, **given, by=self.by, now=self.now)
+        """Change its name, time zone, or for how long it keeps its data. Runs that exist keep their windows."""
+        given = self.given(ProjectInput, partial=True)
+        now = {"name": self.project.name, "timezone": self.project.timezone}
+        keeps = {
+            name: given.pop(field, getattr(self.project, field)) for name, field in zip(LEAST_DAYS, KEEPS, strict=False)
+        }
+        values = {**now, **given, "retention": Retention(**keeps)}
+        project = actions.edit_project(project=self.project, **values, by=self.by, now=self.now)
         return Response(ProjectSerializer(project).data)
 
 

@@ -30,8 +30,11 @@ def test_the_project_is_read_and_changed(api, project):
     assert (wrong.status_code, set(wrong.json())) == (400, {"name"})
     wrong = api.patch("/api/v1/project/", {"timezone": "Mars"})
     assert (wrong.status_code, set(wrong.json())) == (400, {"timezone"})
+    kept = api.patch("/api/v1/project/", {"keep_events_days": 400})
+    assert (kept.json()["keep_events_days"], kept.json()["keep_audit_days"]) == (400, None)
+    assert set(api.patch("/api/v1/project/", {"keep_events_days": 0}).json()) == {"keep_events_days"}
     project.refresh_from_db()
-    assert project.timezone == "Europe/Berlin"
+    assert (project.timezone, project.keep_events_days) == ("Europe/Berlin", 400)
 
 
 def test_a_read_only_token_reads_and_changes_nothing(reader, project):
