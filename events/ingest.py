@@ -1,4 +1,4 @@
-"""The only writer of the logs: one transaction per call, in which capturing only inserts (DESIGN 4)."""
+"""The only writer of the logs: one transaction per call, in which capturing only inserts."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field

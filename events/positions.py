@@ -1,4 +1,4 @@
-"""Places in the log: tx_id = base + PostgreSQL's 64-bit transaction id (DESIGN 4).
+"""Places in the log: tx_id = base + PostgreSQL's 64-bit transaction id.
 
 Ids and clocks are taken before commit, so a cursor on them would pass rows that appear later. Below the horizon
 nothing can appear any more: readers stop there. `base` keeps tx_ids growing when a dump is restored into a cluster

@@ -1,4 +1,4 @@
-"""Counts of the catalogue, rolled up from the log through a cursor of their own (DESIGN 4).
+"""Counts of the catalogue, rolled up from the log through a cursor of their own.
 
 Capturing only inserts; its rows are counted here, later, in steps of at most about STEP_ROWS rows so that no writing
 transaction lives long. A step's counts and its cursor are one transaction: a kill in between loses and doubles nothing.

@@ -245,7 +245,7 @@ def _records(run: Any, log: Log, found: Sequence[tuple[Any, ...]], known: dict[i
         return _rows(run, found, known)
     if log.namespace is None:
         return [ProfileRow._make((*row, row[3] // 1000)) for row in found]
-    # The CleverTap ID stands for the person: it never changes, and row ids repeat after a restore (DESIGN 4).
+    # The CleverTap ID stands for the person: it never changes, and row ids repeat after a restore.
     uids = (str(uuid5(log.namespace, row[7])).encode() for row in found)
     return [ProfileRow._make((row[0], uid, *row[2:], row[3] // 1000)) for row, uid in zip(found, uids, strict=True)]
 

@@ -80,7 +80,7 @@ class ExportFilterForm(forms.Form):
 
 
 class ExportFilter(django_filters.FilterSet):
-    """Filters a project's exports by the query parameters of DESIGN 10.
+    """Filters a project's exports by the query parameters of the REST API.
 
     Days are local days of `project`, both inclusive. Call it with `data`, `queryset` and `project`; `qs` is
     ordered. Values that are not understood stand in `errors`.

@@ -1,4 +1,4 @@
-"""Every change of an export's or a run's status. Nothing else writes `status` (DESIGN 5.11).
+"""Every change of an export's or a run's status. Nothing else writes `status` (rule 11).
 
 Each move stands in MOVES, is one guarded UPDATE (the race is lost when no row changed) and leaves an audit
 entry in the same transaction.

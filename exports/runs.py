@@ -28,7 +28,7 @@ TOGETHER = 500  # in one transaction of well under a second, as it holds up the 
 def frozen_settings(export: Export, *, sent_before: Run | None = None) -> dict[str, Any]:
     """What a run keeps of its export and integration, so that an edit applies from the next run. No secrets.
 
-    sent_before: the run that may have sent the same records, whose device_id must stay (DESIGN 5.3).
+    sent_before: the run that may have sent the same records, whose device_id must stay (rule 3).
     """
     integration = dict(export.integration.settings)
     if sent_before is not None:
@@ -142,7 +142,7 @@ def _create_if_due(export_ids: Sequence[int], *, now: datetime) -> int:
 
 
 def create_one_time(export: Export, *, now: datetime) -> Run:
-    """The only run of a one-time export: its days or all people, up to the ceiling read now (DESIGN 4)."""
+    """The only run of a one-time export: its days or all people, up to the ceiling read now."""
     axis, window = one_time_window(export, now=now)
     return _create([_Plan(export, axis, window, (0, positions.ceiling()))], now=now)[0]
 

@@ -1,4 +1,4 @@
-"""The tick: one single-flight sweep that creates due runs and wakes workers for free shards (DESIGN 6).
+"""The tick: one single-flight sweep that creates due runs and wakes workers for free shards.
 
 Beat rings it every second; two beats, or none for a while, are harmless. Its cost is set by what is due.
 """

@@ -1,6 +1,6 @@
 """The Celery application: four queues, messages that only wake, and two beat entries.
 
-Work and its retries live in the database; a lost or doubled message harms nothing (DESIGN 5.5).
+Work and its retries live in the database; a lost or doubled message harms nothing (rule 5).
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Delivering a run: claim a shard, read and encode, send, settle, checkpoint (DESIGN 6).
+"""Delivering a run: claim a shard, read and encode, send, settle, checkpoint.
 
 worker    one slice of one shard, the loop that ties the others together
 lease     who may work on a shard, for how long, and whether it may still send

@@ -1,4 +1,4 @@
-"""The record to repeat when poison must be told from a wall: one that the partner took before (DESIGN 5.8, 6)."""
+"""The record to repeat when poison must be told from a wall: one that the partner took before (rule 8)."""
 
 from datetime import datetime, timedelta
 

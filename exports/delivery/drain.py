@@ -1,4 +1,4 @@
-"""Sends held records once their wait is over, in the order in which they were held (DESIGN 5.6).
+"""Sends held records once their wait is over, in the order in which they were held (rule 6).
 
 Held records belong to (export, id as sent): later records of an id queue behind them, across batches and runs.
 """

@@ -89,7 +89,7 @@ class _Turn:
 class Exchange:
     """One worker's conversation with one integration during a slice.
 
-    waiting: ids as sent → the seconds that records of them must wait: later ones queue behind (DESIGN 5.6).
+    waiting: ids as sent → the seconds that records of them must wait: later ones queue behind (rule 6).
     refused_in_row: single records refused since the last accepted request, with nothing said of why, of all slices.
     control: a record that the partner took before, if its repeat is still harmless.
     """
@@ -230,7 +230,7 @@ class Exchange:
     def _poison_or_wall(self, turn: _Turn, verdict: Verdict) -> None:
         """A wall refuses everything, so a record that gets through tells that these were poisonous.
 
-        Under a wall nothing is rejected (DESIGN 6). Records that earlier batches of a single record lost to it stay
+        Under a wall nothing is rejected. Records that earlier batches of a single record lost to it stay
         rejected, and can be sent again.
         """
         last: Verdict | None = verdict

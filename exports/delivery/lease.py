@@ -1,4 +1,4 @@
-"""Leases on shards, by the database's clock and a fence that every claim raises (DESIGN 5.4, 5.5)."""
+"""Leases on shards, by the database's clock and a fence that every claim raises (rules 4, 5)."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""The ledger: counts, rejected and held rows and cursor move in one transaction, under the fence (DESIGN 5.2, 5.4)."""
+"""The ledger: counts, rejected and held rows and cursor move in one transaction, under the fence (rules 2, 4)."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -159,7 +159,7 @@ def _settle(run: Run, lease: Lease, sums: Tally, values: dict[str, Any], *, now:
 def settle_drained(
     *, run: Run, lease: Lease, sums: Tally, gone: Sequence[int], still: dict[int, Hold], unconfirmed: int, now: datetime
 ) -> None:
-    """Move held records to delivered, rejected or skipped on their original run; `read` stays (DESIGN 5.2).
+    """Move held records to delivered, rejected or skipped on their original run; `read` stays (rule 2).
 
     gone: record ids that are held no more. still: record id → the new wait.
     """

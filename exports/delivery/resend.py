@@ -1,4 +1,4 @@
-"""Sends rejected records again that a person asked for, in any state of their run (DESIGN 5.2, 5.3)."""
+"""Sends rejected records again that a person asked for, in any state of their run (rules 2, 3)."""
 
 from datetime import datetime
 

@@ -102,7 +102,7 @@ class Slice:
         if self.is_first:
             lifecycle.run_started(self.run, now=_now())
         if self.run.has_ceiling and positions.horizon() < (self.run.until_tx_id or 0):
-            return 0.5  # a transaction that began before the ceiling is still open (DESIGN 4, ceiling)
+            return 0.5  # a transaction that began before the ceiling is still open
         if self.run.is_endless and not self.shard.unconfirmed:
             runs.end_live(self.run, self.shard, fence=self.lease.fence, now=_now())
         try:

@@ -56,7 +56,7 @@ def settled(row: Any) -> int:
 
 
 def is_accounted_for(row: Any) -> bool:
-    """DESIGN 5.2: read = delivered + rejected + held + skipped. The database holds it for every shard."""
+    """Rule 2: read = delivered + rejected + held + skipped. The database holds it for every shard."""
     return bool(row.read == settled(row))
 
 

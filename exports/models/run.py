@@ -98,7 +98,7 @@ class Run(models.Model):
 
     @property
     def has_ceiling(self) -> bool:
-        """A one-time run, which owns all that had been committed when it was created (DESIGN 4, ceiling)."""
+        """A one-time run, which owns all that had been committed when it was created."""
         return self.axis != Axis.POSITION
 
 
@@ -110,7 +110,7 @@ class Shard(models.Model):
 
     Its cursor is (cursor_tx_id, cursor_id) or (cursor_time, cursor_id), the last record that was settled; among people
     (0, cursor_id).
-    Every claim raises `fence`; settling is refused under an older one (DESIGN 5.4).
+    Every claim raises `fence`; settling is refused under an older one (rule 4).
     """
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="shards")

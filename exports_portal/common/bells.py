@@ -1,6 +1,6 @@
 """Wake-up bells: tasks sent by name, so that a lower app can wake a higher one.
 
-A bell carries ids only and may be lost or doubled (DESIGN 5.5); when Redis is away the tick does the work. So whoever
+A bell carries ids only and may be lost or doubled (rule 5); when Redis is away the tick does the work. So whoever
 rings, an upload or a click, hardly waits: one short try, and after a lost bell silence for a moment.
 """
 

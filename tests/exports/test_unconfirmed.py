@@ -1,4 +1,4 @@
-"""What was sent without an answer stays `unconfirmed` until its records have an outcome (DESIGN 5.7)."""
+"""What was sent without an answer stays `unconfirmed` until its records have an outcome (rule 7)."""
 
 from datetime import timedelta
 

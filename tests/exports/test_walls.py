@@ -1,4 +1,4 @@
-"""Poison is told from a wall: one is rejected alone, under the other nothing is (DESIGN 5.8, 6)."""
+"""Poison is told from a wall: one is rejected alone, under the other nothing is (rule 8)."""
 
 from datetime import timedelta
 

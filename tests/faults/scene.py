@@ -24,7 +24,7 @@ EVENTS = 9_000
 BATCH = 2_000
 SECONDS = 90.0  # after which a run that is not DONE counts as lost
 DELAY = 0.15  # of each answer, so that a run lasts long enough to be hit
-RECOVERY_SECONDS = 20.0  # DESIGN 5.5, with the lease of 15 s
+RECOVERY_SECONDS = 20.0  # rule 5, with the lease of 15 s
 BEYOND_THE_LEASE = 10.0  # with a shorter one: a tick, and the start of a worker or server on a busy machine
 
 
