@@ -15,7 +15,7 @@ from notifications.models import Channel, Dispatch, Notification, Preferences
 
 log = structlog.get_logger("notifications")
 
-GIVE_UP = 12  # tries, over about 20 hours
+GIVE_UP = 12  # tries, over about 12 hours
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=4)
 AT_ONCE = 100  # bells of one tick
@@ -40,7 +40,10 @@ def send(dispatch_id: int, *, now: datetime) -> None:
     dispatch = Dispatch.objects.select_related("notification__project").get(pk=dispatch_id)
     dispatch.attempts += 1
     try:
-        _mail(dispatch) if dispatch.channel == Channel.MAIL else _call(dispatch, now=now)
+        if dispatch.channel == Channel.MAIL:
+            _mail(dispatch)
+        else:
+            _call(dispatch, now=now)
     except (webhook.CallFailed, SMTPException, OSError) as error:
         dispatch.last_error = str(error) or type(error).__name__
         dispatch.next_try_at = None if dispatch.attempts >= GIVE_UP else now + wait_after(dispatch.attempts)

@@ -26,9 +26,7 @@ class PreferencesForm(forms.Form):
         required=False,
         widget=forms.CheckboxSelectMultiple,
     )
-    rejected_percent = forms.IntegerField(
-        label=f"{Kind.REJECTED.label}: from this share on, in percent", widget=forms.NumberInput
-    )
+    rejected_percent = forms.IntegerField(label=f"{Kind.REJECTED.label}: more than this share of them, in percent")
     empty_windows = forms.IntegerField(label=f"{Kind.EMPTY.label}: after so many empty windows in a row")
     lag_minutes = forms.IntegerField(label=f"{Kind.LAG.label}: by more than so many minutes")
     emails = EmailsField(label="Mail to", required=False, help_text="One address per line.")
