@@ -5,7 +5,6 @@ and which of them are secret, and is registered by being defined.
 """
 
 from abc import ABC, abstractmethod
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -168,8 +167,7 @@ class Encodings(Sequence[Encoded | Refusal | Skip]):
         """Some of them, by indexes that rise."""
         if len(indexes) == len(self):
             return self
-        places = ((bisect_left(indexes, index), index) for index in self.odd)
-        odd = {place: self.odd[index] for place, index in places if indexes[place : place + 1] == [index]}
+        odd = {place: self.odd[index] for place, index in enumerate(indexes) if index in self.odd}
         records, bodies = map(self.records.__getitem__, indexes), map(self.bodies.__getitem__, indexes)
         return Encodings(list(records), list(bodies), odd)
 
@@ -208,13 +206,11 @@ class Outcome(StrEnum):
 class Verdict:
     """A partner's answer, understood.
 
-    rejected, held: index in the request → why, or seconds to wait. `why_held`: seconds → the reason for such a wait,
-    for people. `refusal` is what a single record gets when
-    SPLIT or TOO_LARGE cannot halve any more. `accepted`: how many the partner says that it took, if it says so.
-    `maybe_more`: the partner may have stopped at the first bad record.
-    `unknown` means the partner may have taken the records.
-    `wait`: seconds for which the whole integration must be left alone, when the partner throttles it as a whole;
-    with SETUP_FAULT the seconds after which the portal looks again by itself.
+    rejected, held: index in the request → why, or seconds to wait. why_held: seconds → the reason for such a wait, for
+    people. refusal: what a single record gets when SPLIT or TOO_LARGE cannot halve any more. accepted: how many the
+    partner says that it took, if it says so. maybe_more: the partner may have stopped at the first bad record.
+    unknown: the partner may have taken the records. wait: seconds for which the whole integration must be left alone,
+    when the partner throttles it as a whole; with SETUP_FAULT those after which the portal looks again by itself.
     """
 
     outcome: Outcome
