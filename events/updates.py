@@ -141,6 +141,7 @@ def _operate(operations: list[Operation], merged: dict[str, Any], changed: dict[
 
 
 def _custom_keys(properties: dict[str, Any]) -> int:
+    """How many count towards the limit; of fewer than it, all, as it is asked for each update."""
     return len(properties) if len(properties) <= PROPERTIES else len(properties.keys() - NOT_CUSTOM)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from time import monotonic
+from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Q, Sum
@@ -70,8 +71,9 @@ def runs_ended(run_ids: Sequence[int], *, now: datetime) -> None:
     if not run_ids:
         return
     ended = Run.objects.filter(pk__in=run_ids, status=Status.DONE).exclude(export__frequency=Frequency.LIVE)
-    sums = ended.values_list("export", "export__project").annotate(a=Sum("shards__rejected"), b=Sum("shards__read"))
-    shares = {export: _Share(project, rejected, of) for export, project, rejected, of in sums}
+    about = ended.values_list("export", "export__project")
+    sums = about.annotate(refused=Sum("shards__rejected"), total=Sum("shards__read"))
+    shares = {export: _Share(*share) for export, *share in sums}
     _update(Kind.REJECTED, _over_share(shares, _Limits()), now=now, looked_at=_telling(shares))
     recurring = Export.objects.filter(pk__in=shares, frequency=Frequency.RECURRING)
     looked_at = set(recurring.values_list("pk", flat=True))
@@ -85,11 +87,12 @@ def stopped(export: Export, *, reason: str, now: datetime) -> None:
     )
 
 
-class _Share:
+class _Share(NamedTuple):
     """Of so many records so many were rejected."""
 
-    def __init__(self, project_id: int, rejected: int, of: int) -> None:
-        self.project_id, self.rejected, self.of = project_id, rejected, of
+    project_id: int
+    rejected: int
+    of: int
 
     @property
     def percent(self) -> float:
@@ -135,8 +138,8 @@ def _shares_of_reading() -> dict[int, _Share]:
     """Of runs that have an end and are not there yet."""
     reading = Shard.objects.filter(open=True).exclude(run__export__frequency=Frequency.LIVE)
     about = reading.values_list("run__export", "run__export__project")
-    sums = about.annotate(a=Sum("rejected"), b=Sum("read")).order_by()
-    return {export: _Share(project, rejected, of) for export, project, rejected, of in sums}
+    sums = about.annotate(refused=Sum("rejected"), total=Sum("read")).order_by()
+    return {export: _Share(*share) for export, *share in sums}
 
 
 def _shares_of_live() -> dict[int, _Share]:

@@ -5,7 +5,6 @@ Counts stay true: a rejected record stays one, without its payload, and a held o
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 import structlog
 from django.db import connection, transaction
@@ -15,14 +14,15 @@ from events import erasure as rows
 from events.models import Erasure
 from exports.delivery.lease import longest
 from exports.models import Held, Rejected, Shard
-from partners.contract import Refusal
 
 log = structlog.get_logger("exports")
 
 AT_ONCE = 10_000  # rejected records looked at in one transaction
-DELETED = Refusal(
-    "deleted", "", "The person of this record was deleted.", "Nothing to do: deleted records are not sent."
-)
+DELETED = {
+    "reason": "deleted",
+    "message": "The person of this record was deleted.",
+    "cure": "Nothing to do: deleted records are not sent.",
+}
 
 # Records of an export point into the log that its runs read.
 ERASED = """
@@ -79,15 +79,9 @@ def _forget_rejected(erasure: Erasure) -> None:
     known = Rejected.objects.aggregate(first=Min("pk"), last=Max("pk"))
     if known["last"] is None:
         return
-    values: dict[str, Any] = {
-        "erasure": erasure.pk,
-        "reason": DELETED.reason,
-        "message": DELETED.message,
-        "cure": DELETED.cure,
-    }
     for after in range(known["first"] - 1, known["last"], AT_ONCE):
         with connection.cursor() as cursor:
-            cursor.execute(FORGET, {**values, "after": after, "until": after + AT_ONCE})
+            cursor.execute(FORGET, {**DELETED, "erasure": erasure.pk, "after": after, "until": after + AT_ONCE})
 
 
 @transaction.atomic
@@ -99,9 +93,8 @@ def _reject_held(shard_id: int, held_ids: Iterable[int], *, now: datetime) -> bo
             return False
     held = Held.objects.filter(pk__in=list(held_ids), shard=shard_id)
     run_id = Shard.objects.values_list("run_id", flat=True).get(pk=shard_id)
-    told = {"reason": DELETED.reason, "message": DELETED.message, "cure": DELETED.cure}
     rejected = [
-        Rejected(run_id=run_id, shard_id=shard_id, record_id=record_id, created_at=now, **told)
+        Rejected(run_id=run_id, shard_id=shard_id, record_id=record_id, created_at=now, **DELETED)
         for record_id in held.values_list("record_id", flat=True)
     ]
     Rejected.objects.bulk_create(rejected)

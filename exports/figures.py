@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Count, Exists, Min, OuterRef
+from django.db.models import Count, Exists, Min, OuterRef, QuerySet
 
 from events import positions
 from exports.lag import lags
@@ -56,8 +57,9 @@ def figures(*, now: datetime) -> Figures:
     )
 
 
-def _counts_of(rows: object) -> dict[str, int]:
-    return dict(rows.annotate(count=Count("pk")).order_by())  # type: ignore[attr-defined]
+def _counts_of(rows: QuerySet[Any, Any]) -> dict[str, int]:
+    """How many there are of each value."""
+    return dict(rows.annotate(count=Count("pk")).order_by())
 
 
 def _behind(now: datetime) -> list[Behind]:
