@@ -12,19 +12,9 @@ from exports_portal.common.models import AuditEntry
 from projects.actions import create_project
 from projects.models import Project
 from tests.events.capture import capture, event, profile, stored
-from tests.factories import TESTS, passcode_for
+from tests.factories import TESTS
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def project() -> Project:
-    return create_project(name="Shop", timezone="Asia/Kolkata", by=TESTS, now=timezone.now()).project
-
-
-@pytest.fixture
-def headers(project: Project) -> dict[str, str]:
-    return {"X-CleverTap-Account-Id": project.account_id, "X-CleverTap-Passcode": passcode_for(project)}
 
 
 def get(headers: dict[str, str], **query: str) -> Any:

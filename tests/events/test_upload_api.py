@@ -20,20 +20,10 @@ from exports_portal.common.slots import LIFE_SECONDS, slot
 from projects.actions import create_project
 from projects.models import Project
 from tests.events.capture import event, profile, properties, stored
-from tests.factories import TESTS, passcode_for
+from tests.factories import TESTS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/1/upload"
-
-
-@pytest.fixture
-def project() -> Project:
-    return create_project(name="Shop", timezone="Asia/Kolkata", by=TESTS, now=timezone.now()).project
-
-
-@pytest.fixture
-def headers(project: Project) -> dict[str, str]:
-    return {"X-CleverTap-Account-Id": project.account_id, "X-CleverTap-Passcode": passcode_for(project)}
 
 
 def send(headers: dict[str, str], body: Any, *, url: str = URL, **more: str) -> Any:
