@@ -1,4 +1,4 @@
-"""CleverTap's upload call (CleverTap, 2.2): each refused record is named with its reason, and sinks no other."""
+"""POST /1/upload (CleverTap, upload events): each refused record is named with its reason, and sinks no other."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What the calls of CleverTap's API have in common: credentials, slots, failures, JSON, CORS (CleverTap, 2.1).
+"""What the calls of CleverTap's API have in common: credentials, slots, failures, JSON, CORS (CleverTap, API errors).
 
 Many failures are HTTP 200 with a status of their own; the codes here are those of whole calls.
 """
@@ -27,7 +27,7 @@ log = structlog.get_logger("events")
 
 SERVER_ERROR = 555
 ACCOUNT_CHARACTERS = 64  # of a header, in the log
-UPLOADS_AT_ONCE, READS_AT_ONCE = 15, 3  # per project; above: 429 (CleverTap, 2.1)
+UPLOADS_AT_ONCE, READS_AT_ONCE = 15, 3  # per project; above: 429 (CleverTap, API request limit)
 # Browsers may call from any page: a passcode is asked for, and no cookie counts (CleverTap, API FAQs: CORS is enabled).
 CORS = {
     "Access-Control-Allow-Origin": "*",

@@ -1,4 +1,4 @@
-"""People as CleverTap's API gives them (CleverTap, 2.5)."""
+"""People as CleverTap's API gives them (clevertap-node, tests)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -39,7 +39,7 @@ def _record(person: Person, identifiers: Iterable[Identifier]) -> dict[str, Any]
 
 
 def _device(clevertap_id: str) -> dict[str, str]:
-    """The platform, where the id tells it: the prefixes of Android's and Apple's SDKs (CleverTap, 4.4)."""
+    """The platform, where the id tells it: the prefixes of Android's and Apple's SDKs (CleverTap, set CleverTap ID)."""
     if clevertap_id.startswith(("__g", "__h")):
         return {"platform": "Android", "objectId": clevertap_id}
     if clevertap_id.startswith("-"):

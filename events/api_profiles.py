@@ -1,4 +1,4 @@
-"""CleverTap's calls on single people: read, delete, demerge (CleverTap, 2.5)."""
+"""CleverTap's calls on single people: read, delete, demerge (CleverTap, delete user profile)."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -60,7 +60,7 @@ SYSTEM_EVENTS = (
     "SCCampaignOptOut",
     "wzrk_d",
 )
-# CleverTap's own API refuses these, as only its SDKs and campaigns raise them (CleverTap, 4.3).
+# CleverTap's own API refuses these, as only its SDKs and campaigns raise them (CleverTap, platform considerations).
 RESERVED_EVENTS = frozenset(
     {
         *(f"Notification {what}" for what in ("Sent", "Viewed", "Clicked", "Delivered", "Replied")),

@@ -37,14 +37,14 @@ STRANGE_TOKENS = {("__g", "__h"): ("apns", "wns", "mpns"), ("-g", "-v", "-h"): (
 PUSH_TOKEN = "push_token"  # noqa: S105 the name of a property, as CleverTap's answers have it
 COLUMNS = {"name": "Name", "email": "Email", "phone": "Phone"}  # kept in columns of the person
 OPT_INS = {f"msg-{channel}": f"MSG-{channel}" for channel in ("email", "push", "sms", "whatsapp")}
-# However they are typed, fields of CleverTap's own have one name, so that partners get one property (CleverTap, 4.4).
+# However they are typed, CleverTap's own fields have one name, so partners get one property (CleverTap, user profiles).
 STANDARD_NAMES = {
     **COLUMNS,
     **OPT_INS,
     **{name.lower(): name for name in ("Gender", "DOB", "Age", "Photo", "Employed", "Education", "Married")},
 }
 IDENTITY = "identity"
-# These may not be multi-value (CleverTap, 4.3).
+# These may not be multi-value (CleverTap's Android SDK, validation).
 SINGLE = frozenset({*COLUMNS, "education", "married", "dob", "gender", "age", "birthday", "fbid", "gpid", IDENTITY})
 _YES_NO = {"true": True, "1": True, "false": False, "0": False}
 _PHONE = re.compile(r"\+?[0-9]{5,15}")

@@ -1,4 +1,4 @@
-"""Reading one uploaded record: an event, a profile or a token, checked and cleaned, or a Refusal (CleverTap, 2.2)."""
+"""Reading an uploaded record (CleverTap, upload events): an event, a profile or a token, cleaned, or a Refusal."""
 
 import math
 import re
