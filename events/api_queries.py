@@ -48,6 +48,16 @@ def read_query(request: HttpRequest, project: Project) -> Query:
     return Query(name, name_id, start, end, filters)
 
 
+def asks_for_everybody(request: HttpRequest) -> bool:
+    """Whether no event is named. Raises CallFailed for days or filters without one."""
+    body = _body(request)
+    if "event_name" in body:
+        return False
+    if given := [key for key in body if key != "groups"]:
+        raise CallFailed(400, f"event_name is missing; without one, {', '.join(map(str, given))} cannot be applied.")
+    return True
+
+
 def _body(request: HttpRequest) -> Mapping[str, Any]:
     given = request.GET.get("query")
     if given is None and request.method == "GET":

@@ -19,14 +19,14 @@ THROTTLED, IN_PROGRESS, INCORRECT_USAGE = 1, 2, 3
 EVENTS = "events"
 
 
-def _busy(request: HttpRequest) -> CallFailed:
+def busy(request: HttpRequest) -> CallFailed:
     """As CleverTap's clients expect it: those that ask for a cursor look at the code, and wait."""
     if "cursor" in request.GET:
         return CallFailed(429, "Too many concurrent requests")
     return CallFailed(200, "Too many concurrent requests", code=THROTTLED)
 
 
-@clevertap_call("POST", "GET", slots=("read", READS_AT_ONCE), busy=_busy)
+@clevertap_call("POST", "GET", slots=("read", READS_AT_ONCE), busy=busy)
 def events(request: HttpRequest, project: Project) -> dict[str, Any]:
     """/1/events.json: a question gives a cursor; a cursor gives a page, and the next cursor until there is none."""
     now = datetime.now(UTC)
@@ -34,7 +34,7 @@ def events(request: HttpRequest, project: Project) -> dict[str, Any]:
         return _page(project, request.GET["cursor"], now)
     query = read_query(request, project)
     # Below the ceiling: what comes in from now on is in no page. So the walk ends, whatever is captured meanwhile.
-    batch, fields = _batch(request), _fields(request, query)
+    batch, fields = batch_of(request), _fields(request, query)
     walk = Walk(project.pk, positions.ceiling(), project.timezone, batch, fields, query)
     return {"cursor": walk.cursor((query.start, reading.START_ID), began=now), "status": "success"}
 
@@ -62,10 +62,10 @@ def _read_cursor(project: Project, cursor: str, now: datetime) -> tuple[Walk, tu
     try:
         began, content = cursors.read(EVENTS, cursor, now=now)
     except cursors.BadCursor as error:
-        raise _incorrect(str(error)) from None
+        raise incorrect(str(error)) from None
     project_id, until_tx, zone, batch, fields, name, name_id, days, filters, at, row_id = content
     if project_id != project.pk:
-        raise _incorrect("The cursor belongs to another account.")
+        raise incorrect("The cursor belongs to another account.")
     start, end = (datetime.fromtimestamp(day, UTC) for day in days)
     query = Query(name, name_id, start, end, tuple(PropertyFilter(*one) for one in filters))
     walk = Walk(project_id, until_tx, zone, batch, api_records.Fields(*fields), query)
@@ -77,7 +77,8 @@ def _exactly(moment: datetime) -> str:
     return moment.isoformat()
 
 
-def _incorrect(why: str) -> CallFailed:
+def incorrect(why: str) -> CallFailed:
+    """The answer to a cursor that cannot be used."""
     return CallFailed(200, f"Incorrect Usage. {why}", code=INCORRECT_USAGE)
 
 
@@ -100,7 +101,8 @@ def _page(project: Project, cursor: str, now: datetime) -> dict[str, Any]:
     return {"status": "success", "records": records, **more}
 
 
-def _batch(request: HttpRequest) -> int:
+def batch_of(request: HttpRequest) -> int:
+    """How many records of a page are asked for. Raises CallFailed."""
     given = request.GET.get("batch_size", str(BATCH))
     if not (given.isascii() and given.isdigit() and int(given[:9])):
         raise CallFailed(400, "batch_size must be a number from 1 to 5000.")
@@ -119,13 +121,13 @@ def _is_true(request: HttpRequest, name: str, *, default: bool) -> bool:
     return request.GET.get(name, str(default)).lower() in ("true", "1")
 
 
-@clevertap_call("POST", "GET", slots=("read", READS_AT_ONCE), busy=_busy)
+@clevertap_call("POST", "GET", slots=("read", READS_AT_ONCE), busy=busy)
 def count_events(request: HttpRequest, project: Project) -> dict[str, Any]:
     """/1/counts/events.json: how many events match."""
     return _count(request, project, people=False)
 
 
-@clevertap_call("POST", "GET", slots=("read", READS_AT_ONCE), busy=_busy)
+@clevertap_call("POST", "GET", slots=("read", READS_AT_ONCE), busy=busy)
 def count_profiles(request: HttpRequest, project: Project) -> dict[str, Any]:
     """/1/counts/profiles.json: how many people have an event that matches."""
     return _count(request, project, people=True)

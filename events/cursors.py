@@ -21,18 +21,24 @@ def write(kind: str, content: list[Any], *, began: datetime) -> str:
     return _signer(kind).sign_object([began.timestamp(), *content])
 
 
-def read(kind: str, cursor: str, *, now: datetime) -> tuple[datetime, list[Any]]:
+def read(
+    kind: str, cursor: str, *, now: datetime, life: timedelta = LIFE, idle: timedelta = IDLE
+) -> tuple[datetime, list[Any]]:
     """When the walk began, and the content. Raises BadCursor."""
     try:
-        began, *content = _signer(kind).unsign_object(cursor, max_age=IDLE)
+        began, *content = _signer(kind).unsign_object(cursor, max_age=idle)
     except signing.SignatureExpired:
-        raise BadCursor("The cursor has not been used for an hour. Ask for a new one.") from None
+        raise BadCursor(f"The cursor has not been used for {_in_words(idle)}. Ask for a new one.") from None
     except (signing.BadSignature, ValueError, TypeError):
         raise BadCursor("The cursor is not one of this call.") from None
     start = datetime.fromtimestamp(began, now.tzinfo)
-    if now - start > LIFE:
-        raise BadCursor("The cursor is more than four hours old. Ask for a new one.")
+    if now - start > life:
+        raise BadCursor(f"The cursor is more than {_in_words(life)} old. Ask for a new one.")
     return start, content
+
+
+def _in_words(time: timedelta) -> str:
+    return {LIFE: "four hours", IDLE: "an hour"}.get(time, f"{time.days} days")
 
 
 def _signer(kind: str) -> signing.TimestampSigner:

@@ -36,6 +36,13 @@ SELECT count({what}) FROM events_event e {people}
        {filters}
 """
 
+PEOPLE_WITH = """
+SELECT DISTINCT coalesce(p.merged_into_id, p.id) FROM events_event e JOIN events_person p ON p.id = e.person_id
+ WHERE e.project_id = %(project)s AND e.occurred_at >= %(start)s AND e.occurred_at < %(end)s AND e.name_id = %(name)s
+   AND coalesce(p.merged_into_id, p.id) > %(after)s AND coalesce(p.merged_into_id, p.id) <= %(until)s
+       {filters}
+ ORDER BY 1 LIMIT %(limit)s
+"""
 PEOPLE = "LEFT JOIN events_person p ON p.id = e.person_id"
 
 Place = tuple[datetime, int]  # the last row before it: occurred_at and id
@@ -93,12 +100,26 @@ def count(project_id: int, query: Query, *, people: bool = False) -> int:
     filters, values = conditions(query.filters)
     values |= {"project": project_id, "name": query.name_id, "start": query.start, "end": query.end}
     what, joined = ("DISTINCT coalesce(p.merged_into_id, e.person_id)", PEOPLE) if people else ("*", "")
-    statement = COUNT.format(what=what, people=joined, filters=filters)
+    return int(_in_time(COUNT.format(what=what, people=joined, filters=filters), values)[0][0])
+
+
+def people_with(project_id: int, query: Query, *, after: int, until: int, limit: int) -> list[int]:
+    """Ids of people with after < id <= until who have an event that matches, in order. Raises TooLong.
+
+    Each page looks through all days of the question: events have no index by person, as it would cost every upload.
+    """
+    filters, values = conditions(query.filters)
+    values |= {"project": project_id, "name": query.name_id, "start": query.start, "end": query.end}
+    values |= {"after": after, "until": until, "limit": limit}
+    return [person_id for (person_id,) in _in_time(PEOPLE_WITH.format(filters=filters), values)]
+
+
+def _in_time(statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
     try:
         with _reader() as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = '{COUNT_SECONDS}s'")
             cursor.execute(statement, values)
-            return int(cursor.fetchone()[0])
+            return cursor.fetchall()
     except OperationalError as error:
         if isinstance(error.__cause__, psycopg.errors.QueryCanceled):
             raise TooLong from None
