@@ -13,11 +13,10 @@ from events.refused_uploads import KEPT, KEPT_OF_REQUEST, RECORD_CHARACTERS, kee
 from events.tasks import roll_up
 from projects.models import Project
 from tests.events.capture import NOW, capture, event, profile
-from tests.events.test_upload_api import headers, project, send
+from tests.events.test_upload_api import send
 from tests.factories import TESTS, ProjectFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
-__all__ = ["headers", "project"]  # fixtures
 
 
 def refuse(project: Project, *records: Any) -> None:
