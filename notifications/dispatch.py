@@ -6,6 +6,7 @@ from smtplib import SMTPException
 from typing import Any
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.core.mail import EmailMessage
 
@@ -20,6 +21,7 @@ FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=4)
 AT_ONCE = 100  # bells of one tick
 RING_AGAIN = timedelta(seconds=60)  # a worker that dies while it sends
+LONGEST_TRY = 40  # seconds: an answer that drips byte by byte never exceeds the time-out of a single read
 
 
 class _Gone(Exception):
@@ -44,10 +46,12 @@ def send(dispatch_id: int, *, now: datetime) -> None:
             _mail(dispatch)
         else:
             _call(dispatch, now=now)
-    except (webhook.CallFailed, SMTPException, OSError) as error:
+    except (webhook.CallFailed, SMTPException, OSError, SecretUnreadable, SoftTimeLimitExceeded) as error:
         dispatch.last_error = str(error) or type(error).__name__
+        if isinstance(error, SoftTimeLimitExceeded):
+            dispatch.last_error = f"It took longer than {LONGEST_TRY} seconds."
         dispatch.next_try_at = None if dispatch.attempts >= GIVE_UP else now + wait_after(dispatch.attempts)
-    except (_Gone, SecretUnreadable) as error:
+    except _Gone as error:
         dispatch.last_error, dispatch.next_try_at = str(error), None
     else:
         dispatch.sent_at, dispatch.next_try_at, dispatch.last_error = now, None, ""

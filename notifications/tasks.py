@@ -8,7 +8,7 @@ from exports_portal.common.database import may_go_away
 from notifications import dispatch
 
 
-@shared_task(name="notifications.tasks.send")
+@shared_task(name="notifications.tasks.send", soft_time_limit=dispatch.LONGEST_TRY)
 def send(dispatch_id: int) -> None:
     with may_go_away():
         dispatch.send(dispatch_id, now=datetime.now(UTC))

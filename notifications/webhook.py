@@ -23,6 +23,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 SIGNATURE = "X-Portal-Signature"
 TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)
 READ_BYTES = 4_096
+MOST_ADDRESSES = 3
+NOT_CONNECTED = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
 URL_CHARACTERS = 2_000
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -58,7 +60,7 @@ def fault_of(url: str) -> str:
 def call(url: str, body: bytes, *, secret: str, at: int) -> None:
     """POST `body` once. Raises CallFailed unless it is answered with 2xx."""
     parts = urlsplit(url)
-    address = _checked_address(parts)
+    addresses = _checked_addresses(parts)
     headers = {
         "Host": parts.netloc,
         "Content-Type": "application/json",
@@ -66,18 +68,26 @@ def call(url: str, body: bytes, *, secret: str, at: int) -> None:
         SIGNATURE: sign(body, secret=secret, at=at),
     }
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    with _pool(parts, address) as pool:
+    status = 0
+    for address in addresses:
         try:
-            response = pool.urlopen(
-                "POST", path, body=body, headers=headers, redirect=False, retries=False, preload_content=False
-            )
-            response.read(READ_BYTES)
-            response.close()
+            with _pool(parts, address) as pool:
+                response = pool.urlopen(
+                    "POST", path, body=body, headers=headers, redirect=False, retries=False, preload_content=False
+                )
+                response.read(READ_BYTES)
+                response.close()
+        except NOT_CONNECTED as error:  # nothing was sent: the next address may be alive
+            if address == addresses[-1]:
+                raise CallFailed(f"{parts.hostname} could not be reached ({type(error).__name__}).") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise CallFailed(f"{parts.hostname} could not be reached ({type(error).__name__}).") from None
-    if not 200 <= response.status < 300:
-        more = " Redirects are not followed: enter the final address." if 300 <= response.status < 400 else ""
-        raise CallFailed(f"{parts.hostname} answered with {response.status}.{more}")
+            raise CallFailed(f"{parts.hostname} did not answer ({type(error).__name__}).") from None
+        else:
+            status = response.status
+            break
+    if not 200 <= status < 300:
+        more = " Redirects are not followed: enter the final address." if 300 <= status < 400 else ""
+        raise CallFailed(f"{parts.hostname} answered with {status}.{more}")
 
 
 def _pool(parts: SplitResult, address: Address) -> urllib3.HTTPConnectionPool:
@@ -95,8 +105,8 @@ def _pool(parts: SplitResult, address: Address) -> urllib3.HTTPConnectionPool:
     )
 
 
-def _checked_address(parts: SplitResult) -> Address:
-    """The address to connect to. All that the name stands for must be allowed: which one is taken is chance."""
+def _checked_addresses(parts: SplitResult) -> list[Address]:
+    """The addresses to try in turn. All that the name stands for must be allowed: which one answers is chance."""
     host = parts.hostname or ""
     try:
         found = socket.getaddrinfo(host, parts.port or 443, type=socket.SOCK_STREAM)
@@ -108,7 +118,7 @@ def _checked_address(parts: SplitResult) -> Address:
             f"{host} is an address inside a network. Only public ones are called; whoever runs the portal can allow "
             "networks with PORTAL_WEBHOOK_NETWORKS."
         )
-    return addresses[0]
+    return list(dict.fromkeys(addresses))[:MOST_ADDRESSES]
 
 
 def may_be_called(address: Address, *, allowed: Sequence[Network] | None = None) -> bool:

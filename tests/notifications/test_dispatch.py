@@ -1,17 +1,21 @@
 """Mails and calls of notifications: over real servers, repeated until they get through, each known by its id."""
 
 import json
+import signal
 from datetime import timedelta
 from email.header import decode_header, make_header
+from threading import Event
+from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection
 from django.utils import timezone
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from exports_portal.common import bells, heartbeat
-from notifications import actions, dispatch
+from notifications import actions, dispatch, tasks
 from notifications.actions import News
 from notifications.models import Dispatch, Kind, Notification, Preferences
 from projects.models import Project
@@ -125,6 +129,33 @@ def test_calls_to_a_webhook_that_was_removed_are_given_up(project, hook: HTTPSer
     row = Dispatch.objects.get()
     assert (row.next_try_at, row.sent_at, row.last_error) == (None, None, "The webhook has been removed.")
     assert hook.log == []
+
+
+def test_a_call_that_takes_too_long_is_cut_off_and_repeated(project, hook: HTTPServer) -> None:
+    """Celery raises SoftTimeLimitExceeded by a signal wherever the worker stands, as is done here."""
+    answered = Event()
+
+    def answer(_request: Request) -> Response:
+        answered.wait(20)
+        return Response("ok")
+
+    def late(*_: Any) -> None:
+        raise SoftTimeLimitExceeded
+
+    hook.expect_request("/hook").respond_with_handler(answer)
+    tell(project)
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        work()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        answered.set()
+    row = Dispatch.objects.get()
+    assert (row.attempts, row.sent_at, row.last_error) == (1, None, "It took longer than 40 seconds.")
+    assert row.next_try_at is not None
+    assert tasks.send.soft_time_limit == dispatch.LONGEST_TRY
+    assert dispatch.RING_AGAIN.total_seconds() > dispatch.LONGEST_TRY
 
 
 @pytest.mark.django_db(transaction=True)

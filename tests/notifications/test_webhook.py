@@ -55,6 +55,23 @@ def test_the_body_arrives_with_a_signature_that_proves_it(httpserver: HTTPServer
     assert request.headers[webhook.SIGNATURE] == f"t=1764000000,v1={expected}"
 
 
+def test_a_dead_address_of_a_name_gives_way_to_the_next(
+    httpserver: HTTPServer, loopback_allowed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.getaddrinfo
+
+    def look_up(host: Any, *args: Any, **more: Any) -> Any:
+        if host != HOST:
+            return real(host, *args, **more)
+        addresses = ("::1", "127.0.0.1")  # the server listens on the second only
+        return [(socket.AF_UNSPEC, socket.SOCK_STREAM, 6, "", (address, httpserver.port)) for address in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    httpserver.expect_request("/").respond_with_data("ok")
+    call(f"http://{HOST}:{httpserver.port}/")
+    assert len(httpserver.log) == 1
+
+
 def test_the_name_is_looked_up_once_and_its_answer_is_where_the_call_goes(
     httpserver: HTTPServer, loopback_allowed, names: list[str]
 ) -> None:
