@@ -57,6 +57,13 @@ def mask_links(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> Mu
     return line
 
 
+def drop_queries(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What people searched for and which profile a program asked for are personal data."""
+    if isinstance(line.get("request"), str):
+        line["request"] = line["request"].partition("?")[0]
+    return line
+
+
 def drop_health_requests(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Machines ask for our health every few seconds; that is no news."""
     if line.get("request") in HEALTH_REQUESTS and line.get("event") == "request_finished":
@@ -96,6 +103,7 @@ SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True),
     mask_secrets,
     drop_nothings,
+    drop_queries,
     mask_links,
 ]
 

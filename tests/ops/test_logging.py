@@ -72,6 +72,11 @@ def test_health_requests_are_no_news(lines) -> None:
     assert lines() == []
 
 
+def test_what_was_asked_for_stays_out_of_the_log(lines) -> None:
+    log().info("request_finished", request="GET /1/profile.json?email=jane@example.com", code=200)
+    assert lines()[0].endswith('request_finished request="GET /1/profile.json" code=200')
+
+
 @pytest.mark.parametrize("lines", ["json"], indirect=True)
 def test_json_holds_the_same(lines) -> None:
     log().info("batch.delivered", run=12, name="Größe")
