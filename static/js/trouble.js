@@ -1,4 +1,5 @@
 // A request that is refused or never arrives must not look as if nothing had happened. What was typed stays.
+import { csrfToken } from "./csrf.js";
 
 const isPoll = (element) => element.getAttribute("hx-trigger")?.startsWith("every");
 let signedOut = false;
@@ -34,8 +35,9 @@ function tellOnPage(sentence) {
 }
 
 function refusal(status) {
-  if (status === 401 || status === 403)
-    return "Nothing was saved: you are signed out, or may not do this. Sign in again in another tab, then try again.";
+  if (status === 401 || (status === 403 && !csrfToken()))
+    return "Nothing was saved: you are signed out. Sign in again in another tab, then try again here.";
+  if (status === 403) return "Nothing was saved: you may not do this. Ask an admin of the project for the role it needs.";
   if (status) return `The portal could not answer (error ${status}). See whether it was saved before you try again.`;
   return "The portal could not be reached. See whether it was saved before you try again.";
 }

@@ -6,8 +6,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from exports.models import Export, Shard
+from projects.models import Role, User
 from tests.factories import ExportFactory, IntegrationFactory, RunFactory
-from tests.pages.browsing import said, sign_in
+from tests.pages.browsing import EMAIL, said, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -154,6 +155,43 @@ def test_a_panel_survives_a_session_that_has_ended(page: Page, live_server: Any,
     page.context.add_cookies(session)  # type: ignore[arg-type]
     panel.get_by_role("button", name="Export", exact=True).click()
     expect(said(page, "Amplitude data export initiated")).to_be_visible()
+
+
+def test_a_panel_survives_a_sign_in_in_another_tab(page: Page, live_server: Any, exports: str) -> None:
+    sign_in(page, live_server.url)
+    page.goto(f"{exports}new/amplitude/")
+    panel = page.get_by_role("dialog", name="Export to Amplitude")
+    panel.get_by_label("Name (optional)").fill("Typed before")
+    page.context.clear_cookies()
+    panel.get_by_role("button", name="Export", exact=True).click()
+    expect(panel.get_by_role("alert")).to_contain_text("Nothing was saved: you are signed out")
+    other = page.context.new_page()
+    sign_in(other, live_server.url)
+    other.close()
+    panel.get_by_role("button", name="Export", exact=True).click()
+    expect(said(page, "Amplitude data export initiated")).to_be_visible()
+    assert Export.objects.filter(name="Typed before").count() == 1
+
+
+def test_a_page_survives_a_sign_in_in_another_tab(page: Page, live_server: Any, exports: str, moving: Export) -> None:
+    sign_in(page, live_server.url)
+    page.goto(f"{exports}{moving.pk}/?tab=settings")
+    other = page.context.new_page()
+    page.context.clear_cookies()
+    sign_in(other, live_server.url)
+    other.close()
+    page.get_by_role("button", name="Duplicate").click()
+    expect(said(page, "Amplitude data export initiated")).to_be_visible()
+
+
+def test_a_panel_tells_who_has_lost_the_role(page: Page, live_server: Any, exports: str, scene: Any) -> None:
+    sign_in(page, live_server.url)
+    page.goto(f"{exports}new/amplitude/")
+    User.objects.filter(email=EMAIL).update(is_superuser=False)
+    scene[0].memberships.filter(user__email=EMAIL).update(role=Role.VIEWER)
+    panel = page.get_by_role("dialog", name="Export to Amplitude")
+    panel.get_by_role("button", name="Export", exact=True).click()
+    expect(panel.get_by_role("alert")).to_contain_text("Nothing was saved: you may not do this.")
 
 
 def test_a_portal_that_is_away_is_said_and_followed_again(
