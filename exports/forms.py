@@ -115,7 +115,9 @@ class ExportForm(SubmissionForm):
         help_text="Which identifier becomes the user id when the integration’s own is missing or cannot be used.",
     )
     excluded_properties = LinesField(
-        label="Excluded properties", required=False, help_text="One name per line. They never leave the portal."
+        label="Excluded properties",
+        required=False,
+        help_text="One name per line. They never leave the portal, not inside Items or other nested values either.",
     )
     hyphenate_names = forms.BooleanField(label="Hyphenate names", required=False)
     frequency = forms.ChoiceField(

@@ -196,8 +196,7 @@ class AmplitudeEncoder:
         Returns the pieces for the top level and the properties, how many values were altered, and what is wrong.
         """
         properties = orjson.loads(record.properties)
-        if self._excluded:
-            properties = {key: value for key, value in properties.items() if key not in self._excluded}
+        exclude(properties, self._excluded)
         cleaned, changes, problem = client.clean_value(properties)
         if problem is not None:
             return self._constant, record.properties, 0, problem
@@ -248,17 +247,29 @@ class AmplitudeProfileEncoder:
 
     def _operations(self, record: Record) -> dict[str, dict[str, Any]]:
         """$set and $unset. With nothing to say an empty $set still ties the device to the user."""
-        sets = {self._name(key): value for key, value in orjson.loads(record.properties).items() if self._goes(key)}
-        gone = (self._name(key) for key in record.removed if self._goes(key))
+        properties = orjson.loads(record.properties)
+        exclude(properties, self._excluded)
+        sets = {self._name(key): value for key, value in properties.items()}
+        gone = (self._name(key) for key in record.removed if key not in self._excluded)
         unset = {key: self.UNSET for key in gone if key not in sets}
         operations = {"$unset": unset} if unset else {}
         return {"$set": sets, **operations} if sets or not unset else operations
 
-    def _goes(self, key: str) -> bool:
-        return key not in self._excluded
-
     def _name(self, key: str) -> str:
         return client.hyphenate(key) if self._hyphenate else key
+
+
+def exclude(properties: dict[str, Any], names: frozenset[str]) -> None:
+    """Take the named properties out, wherever they stand: at the top or inside Items and other nested values."""
+    values: list[Any] = [properties] if names else []
+    while values:
+        value = values.pop()
+        if isinstance(value, dict):
+            for name in names & value.keys():
+                del value[name]
+            values += value.values()
+        elif isinstance(value, list):
+            values += value
 
 
 def top_level_keys(name: str, properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -149,6 +149,15 @@ def test_what_amplitude_would_refuse_is_refused_with_field_and_cure(changes, rea
     assert orjson.loads(refusal.payload)["insert_id"] == str(uuid.UUID(int=7))
 
 
+def test_excluded_properties_are_not_sent_inside_items_either():
+    properties = {
+        "Price": 1,
+        "Items": [{"Price": 5, "Name": "Tea"}, {"Sizes": {"Price": [1], "Unit": "g"}}, [[{"Price": 2}]]],
+    }
+    found = event(row(properties, plain=False), excluded_properties=frozenset({"Price"}))
+    assert found["event_properties"] == {"Items": [{"Name": "Tea"}, {"Sizes": {"Unit": "g"}}, [[{}]]]}
+
+
 def test_excluded_properties_are_not_sent_nor_their_top_level_keys():
     properties = {"Secret": "x", "Model": "Pixel", "Price": 5}
     found = event(row(properties, plain=False), excluded_properties=frozenset({"Secret", "Model"}))

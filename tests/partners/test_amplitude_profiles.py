@@ -80,6 +80,11 @@ def test_every_key_stands_in_one_operation(sets, removed, operations):
     assert event(row(sets, removed))["user_properties"] == operations
 
 
+def test_excluded_properties_are_not_set_inside_nested_values_either():
+    found = event(row({"Home": {"Street": "Hill Road", "City": "Pune"}}), excluded_properties=frozenset({"Street"}))
+    assert found["user_properties"] == {"$set": {"Home": {"City": "Pune"}}}
+
+
 def test_excluded_properties_are_neither_set_nor_removed():
     excluded = frozenset({"Phone", "Plan"})
     found = event(row({"Phone": "+491234567", "City": "Pune"}, ("Plan", "Old")), excluded_properties=excluded)
