@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from exports import actions, again, panel, rejected
 from exports.detail import PER_PAGE, Detail
@@ -23,6 +23,7 @@ from exports_portal.common.audit import actor_of
 from exports_portal.common.errors import Invalid, Refused
 from exports_portal.common.files import csv_file
 from exports_portal.common.htmx import go_to, render_for
+from exports_portal.common.methods import post_only
 from partners.registry import all_adapters
 from projects.models import Project
 from projects.pages import EDITORS, ProjectRequest, is_admin, may_edit, project_page
@@ -135,21 +136,21 @@ def _afterwards(export: Export) -> str:
     return " It cannot be started again, but a new export can continue from where it stopped."
 
 
-@require_POST
+@post_only
 @project_page(*EDITORS)
 def export_retry(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
     """Retry now."""
     return _act(request, project, pk, actions.retry_export, "Trying again now")
 
 
-@require_POST
+@post_only
 @project_page(*EDITORS)
 def export_run_now(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
     """Run now."""
     return _act(request, project, pk, actions.run_now, "A run has been started")
 
 
-@require_POST
+@post_only
 @project_page(*EDITORS)
 def export_duplicate(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
     """Duplicate: the same export once more."""
@@ -158,7 +159,7 @@ def export_duplicate(request: ProjectRequest, project: Project, pk: int) -> Http
     return _make(request, project, pk, partial(again.duplicate_export, submission=submission))
 
 
-@require_POST
+@post_only
 @project_page(*EDITORS)
 def export_continue(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
     """Continue from where it stopped, as a new export."""
@@ -175,7 +176,7 @@ def rejected_csv(request: ProjectRequest, project: Project, pk: int) -> Streamin
     return csv_file(rejected.as_csv(rows.filter(reason=reason) if reason else rows), f"rejected-export-{pk}")
 
 
-@require_POST
+@post_only
 @project_page(*EDITORS)
 def rejected_resend(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
     """Send rejected records again: the chosen ones, or all of a reason. Its own query is that of the page it is on."""

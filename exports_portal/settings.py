@@ -83,6 +83,7 @@ MIDDLEWARE = [
     "django_structlog.middlewares.RequestMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
+    "exports_portal.common.methods.NotAllowedMiddleware",
 ]
 
 ROOT_URLCONF = "exports_portal.urls"

@@ -7,12 +7,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_POST
 
 from exports_portal.common.audit import actor_of
 from exports_portal.common.errors import Refused
 from exports_portal.common.forms import accepts
 from exports_portal.common.htmx import go_to, render_for
+from exports_portal.common.methods import post_only
 from notifications import actions
 from notifications.forms import PreferencesForm, WebhookForm
 from notifications.models import Notification, Preferences
@@ -98,7 +98,7 @@ def webhook_remove(request: ProjectRequest, project: Project) -> HttpResponse:
     return render_for(request, context, page="notifications/confirm_page.html", part="components/confirm.html")
 
 
-@require_POST
+@post_only
 @project_page(Role.ADMIN)
 def notification_test(request: ProjectRequest, project: Project) -> HttpResponse:
     """Send a test to everybody that the project named."""

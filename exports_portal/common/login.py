@@ -1,15 +1,25 @@
 """Every page asks for a sign-in, unless it is marked as open. htmx gets an answer that it does not swap in."""
 
 from typing import Any
+from urllib.parse import urljoin
 
+from django.contrib import messages
 from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 
 
 class LoginMiddleware(LoginRequiredMiddleware):
-    """A part of a page that is asked for after the session has ended must not become a sign-in form."""
+    """A part of a page that is asked for after the session has ended must not become a sign-in form.
+
+    An action is not repeated after the sign-in, which leads to the page of its button (methods.post_only).
+    """
 
     def handle_no_permission(self, request: HttpRequest, view_func: Any) -> Any:
         if request.htmx:  # type: ignore[attr-defined]
             return HttpResponse("You are signed out.", status=401, content_type="text/plain")
-        return super().handle_no_permission(request, view_func)
+        if request.method == "POST":
+            messages.warning(request, "Nothing was done, as you were signed out. Sign in, then do it again.")
+        if not getattr(view_func, "post_only", False):
+            return super().handle_no_permission(request, view_func)
+        return redirect_to_login(urljoin(request.get_full_path(), f"../?{request.GET.urlencode()}".rstrip("?")))

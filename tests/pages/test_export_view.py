@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from exports import lifecycle, schedule
 from exports_portal.common import audit
@@ -264,7 +265,21 @@ def test_run_now_says_what_came_of_it(url: str, site: Site, export: Any) -> None
 
 def test_actions_need_a_post(url: str, site: Site) -> None:
     for name in ("retry", "run-now"):
-        assert site.get(f"{url}{name}/").status_code == 405
+        response = site.get(f"{url}{name}/")
+        assert response.status_code == 405
+        assert "nothing was done. Go back to the page with the button" in text(response)
+
+
+@pytest.mark.parametrize("name", ["retry", "run-now", "duplicate", "continue", "resend"])
+def test_an_action_after_the_session_has_ended_is_not_done_and_leads_back(url: str, site: Site, name: str) -> None:
+    client = Client()
+    asked = client.post(f"{url}{name}/?tab=rejected&page=2")
+    assert asked.headers["Location"] == f"/login/?next={url}%3Ftab%3Drejected%26page%3D2"
+    assert "Nothing was done, as you were signed out." in text(client.get(asked.headers["Location"]))
+
+
+def test_a_form_after_the_session_has_ended_opens_again(url: str, site: Site) -> None:
+    assert Client().post(f"{url}stop/").headers["Location"] == f"/login/?next={url}stop/"
 
 
 TABS = {"runs": 18, "rejected": 17, "skipped": 19, "payload": 14, "settings": 14, "history": 16}
