@@ -55,11 +55,11 @@ def of_export(export: Export, *, now: datetime, limit: int = 10) -> Preview:
     return Preview(sample(export, now=now, limit=limit), runs.estimate(run, runs.log_filter(run)))
 
 
-def sample(export: Export, *, now: datetime, limit: int) -> list[PreviewRecord]:
-    """The first records of its window, without counting the others."""
+def sample(export: Export, *, now: datetime, limit: int, frozen: dict[str, Any] | None = None) -> list[PreviewRecord]:
+    """The first records of its window, without counting the others. `frozen`: as sent by these settings of a run."""
     run = _run(export, now=now)
     rows = _rows(run, limit)
-    outcomes = encode_rows(rows, runs.encoder(run, runs.frozen_settings(export), now=now))
+    outcomes = encode_rows(rows, runs.encoder(run, frozen or runs.frozen_settings(export), now=now))
     return [_record(*pair) for pair in zip(rows, outcomes, strict=True)]
 
 

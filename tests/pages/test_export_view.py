@@ -448,3 +448,18 @@ def test_the_settings_of_a_live_export_say_from_when_on_it_sends(live_url: str, 
     assert "Live Data Streaming, within seconds Date to export data what is captured from" in site.text(
         live_url, {"tab": "settings"}
     )
+
+
+def test_an_export_that_is_over_is_shown_by_the_mapping_that_it_was_sent_by(
+    site: Site, project: Project, integration: Any
+) -> None:
+    event = EventFactory(project=project, occurred_at=datetime(2026, 10, 2, 6, 30, tzinfo=UTC))
+    day = date(2026, 10, 2)
+    export = ExportFactory(project=project, integration=integration, done=True, date_from=day, date_to=day)
+    RunFactory(export=export, done=True, counts={"delivered": 1})
+    integration.settings = {**integration.settings, "device_id_mapping": "none", "data_residency": "standard"}
+    integration.save()
+    url = f"/{project.account_id}/settings/partners/exports/{export.pk}/"
+    shown = site.text(url, {"tab": "settings"})
+    assert "Data Residency Europe Device ID Mapping CleverTap ID" in shown
+    assert f'"device_id": "{event.clevertap_id}"' in site.text(url, {"tab": "payload"})
