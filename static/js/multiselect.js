@@ -47,7 +47,10 @@ function setUp(box) {
     const found = labels.filter((label) => !label.hidden);
     if (found.length === 1) found[0].querySelector("input").click();
   });
-  box.addEventListener("change", drawChips);
+  box.addEventListener("change", () => {
+    drawChips();
+    if (chips.firstChild) box.closest(".field").querySelector(".errorlist")?.remove();
+  });
   drawChips();
 }
 

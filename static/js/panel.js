@@ -7,8 +7,7 @@ const openDialog = () => document.querySelector("dialog[data-panel][open]");
 function show(dialog, opener) {
   if (dialog.open) dialog.close();
   dialog.showModal();
-  const first = dialog.querySelector("[aria-invalid='true'], [autofocus]");
-  (first ?? dialog.querySelector("[data-first]"))?.focus();
+  if (!goToInvalid(dialog)) dialog.querySelector("[autofocus], [data-first]")?.focus();
   dialog.addEventListener("cancel", (event) => {
     event.preventDefault();
     leave(dialog);
@@ -17,6 +16,16 @@ function show(dialog, opener) {
     if (event.target === dialog && isOutside(dialog, event)) leave(dialog);
   });
   if (opener) dialog.opener = opener;
+}
+
+// The first field that was refused: what stands in for it when it is hidden, else the first control beside the message.
+function goToInvalid(dialog) {
+  const field = dialog.querySelector(".errorlist")?.closest(".field");
+  const shown = (selector) => [...(field?.querySelectorAll(selector) ?? [])].find((one) => one.checkVisibility());
+  const control = shown("[aria-invalid='true']:not(fieldset)") ?? shown("input, select, textarea, button");
+  control?.focus();
+  field?.scrollIntoView({ block: "center" });
+  return Boolean(control);
 }
 
 function isOutside(dialog, event) {
@@ -65,6 +74,12 @@ document.addEventListener("htmx:afterSwap", (event) => {
     if (history.state?.panel) history.replaceState({ panel: true }, "", address);
     else history.pushState({ panel: true }, "", address);
   }
+});
+
+// Only now its lists and calendars stand, which take the focus in place of plain fields.
+document.addEventListener("htmx:afterSettle", (event) => {
+  const dialog = event.detail.target?.id === "overlay" && openDialog();
+  if (dialog) goToInvalid(dialog);
 });
 
 // Back closes a panel, Forward opens it again. Behind a panel that was reloaded there is no page to come back to.

@@ -194,6 +194,35 @@ def test_a_panel_tells_who_has_lost_the_role(page: Page, live_server: Any, expor
     expect(panel.get_by_role("alert")).to_contain_text("Nothing was saved: you may not do this.")
 
 
+def test_a_refused_form_goes_to_its_first_wrong_field(page: Page, live_server: Any, exports: str) -> None:
+    sign_in(page, live_server.url)
+    page.set_viewport_size({"width": 1024, "height": 600})
+    page.goto(exports)
+    page.get_by_text("Create Export").click()
+    page.get_by_role("link", name="Amplitude", exact=True).click()
+    panel = page.get_by_role("dialog", name="Export to Amplitude")
+    panel.get_by_text("Selected events").click()
+    panel.get_by_role("button", name="Export", exact=True).click()
+    message = panel.get_by_text("Select at least one event.")
+    search = panel.get_by_label("Search events")
+    expect(search).to_be_focused()
+    expect(message).to_be_in_viewport()
+    search.fill("Charged")
+    search.press("Enter")
+    expect(message).to_have_count(0)
+
+
+def test_a_refused_day_leads_to_its_calendar(page: Page, live_server: Any, exports: str) -> None:
+    sign_in(page, live_server.url)
+    page.goto(f"{exports}new/amplitude/")
+    panel = page.get_by_role("dialog", name="Export to Amplitude")
+    panel.get_by_text("Recurring", exact=True).click()
+    panel.locator("[name=start_date]").evaluate("input => (input.value = '')")
+    panel.get_by_role("button", name="Export", exact=True).click()
+    expect(panel.get_by_text("Choose a date.", exact=True)).to_be_in_viewport()
+    expect(panel.get_by_role("button", name="Date to export data: Choose a date")).to_be_focused()
+
+
 def test_a_portal_that_is_away_is_said_and_followed_again(
     page: Page, live_server: Any, exports: str, moving: Export
 ) -> None:
