@@ -205,7 +205,20 @@ class ExportForm(SubmissionForm):
         shown = {name: getattr(export, name) for name in SHOWN}
         self.initial = {name: value for name, value in shown.items() if value is not None}
         self.initial["integration"] = export.integration_id
+        self.initial["start_date"] = self._proposed_start(export)
+        self.fields["start_date"].widget.attrs["min"] = self.today.isoformat()
         self.fields["frequency"].choices = [(name, Frequency(name).label) for name in GOING_ON]  # type: ignore[attr-defined]
+
+    def _proposed_start(self, export: Export) -> date:
+        """A changed schedule starts today or later, so a start that has passed is no proposal."""
+        return max(self.today, export.start_date or self.today)
+
+    def _start(self) -> date | None:
+        """The day that was chosen; what was proposed is no change by itself."""
+        chosen, export = self.cleaned_data["start_date"], self.export
+        if export is None or export.start_date is None or chosen != self._proposed_start(export):
+            return chosen
+        return export.start_date if self.cleaned_data["every_hours"] == export.every_hours else chosen
 
     def as_if_sent(self) -> "ExportForm":
         """A copy of the form that holds what the form shows now."""
@@ -239,7 +252,7 @@ class ExportForm(SubmissionForm):
             date_from=first if one_time else None,
             date_to=last if one_time else None,
             every_hours=data["every_hours"] if recurring else None,
-            start_date=data["start_date"] if recurring else None,
+            start_date=self._start() if recurring else None,
         )
 
     def _days(self) -> tuple[date | None, date | None]:
