@@ -85,7 +85,7 @@ def export_new(request: ProjectRequest, project: Project, partner: str) -> HttpR
         if export is not None:
             messages.success(request, _with_link(f"{all_adapters()[partner].label} data export initiated", export))
             return go_to(request, _list_url(project))
-    return _panel(request, project, form, partner=partner)
+    return _panel(request, project, form, partner=partner, close_url=_list_url(project))
 
 
 @project_page(*EDITORS)
@@ -100,8 +100,8 @@ def export_edit(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
     if _is_wanted(request) and panel.edit(form, export=export, by=actor_of(request), now=timezone.now()):
         said = f"{export.integration.adapter.label} data export updated. {panel.applies(form)}"
         messages.success(request, _with_link(said, export))
-        return go_to(request, _list_url(project))
-    return _panel(request, project, form, partner=partner)
+        return go_to(request, _back(request, export))
+    return _panel(request, project, form, partner=partner, close_url=_back(request, export))
 
 
 @project_page(*EDITORS)
@@ -116,13 +116,13 @@ def export_stop(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
             refused = str(error)
         else:
             messages.success(request, _with_link(f"{export.integration.adapter.label} data export stopped", export))
-            return go_to(request, _list_url(project))
+            return go_to(request, _back(request, export))
     context = {
         "title": "Stop export?",
         "text": f"“{export.label}” stops at once. What has been accepted stays accepted.{_afterwards(export)}",
         "button": "Stop",
         "url": request.path,
-        "close_url": _list_url(project),
+        "close_url": _back(request, export),
         "refused": refused,
         "project": project,
     }
@@ -224,13 +224,15 @@ def _act(request: ProjectRequest, project: Project, pk: int, verb: Callable[...,
     return redirect("exports:export-view", project.account_id, pk)
 
 
-def _panel(request: ProjectRequest, project: Project, form: panel.ExportForm, *, partner: str) -> HttpResponse:
+def _panel(
+    request: ProjectRequest, project: Project, form: panel.ExportForm, *, partner: str, close_url: str
+) -> HttpResponse:
     context = {
         "form": form,
         "sent": panel.what_will_be_sent(form, project=project, now=timezone.now()),
         "adapter": all_adapters()[partner],
         "partners_url": reverse("partners:partner-list", args=[project.account_id]),
-        "close_url": _list_url(project),
+        "close_url": close_url,
         "url": request.path,
         "project": project,
     }
@@ -258,3 +260,12 @@ def _exports(project: Project) -> Any:
 
 def _list_url(project: Project) -> str:
     return reverse("exports:export-list", args=[project.account_id])
+
+
+def _back(request: ProjectRequest, export: Export) -> str:
+    """Where a panel was opened, with the filters or the tab chosen there: the list or the export's own page."""
+    came = request.POST.get("next") or request.headers.get("Referer", "")
+    came = came.removeprefix(f"{request.scheme}://{request.get_host()}")
+    list_url = _list_url(request.project)
+    view_url = reverse("exports:export-view", args=[request.project.account_id, export.pk])
+    return came if came.partition("?")[0] in (list_url, view_url) else list_url

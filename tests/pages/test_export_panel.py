@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 from django.template.loader import render_to_string
+from django.utils.html import escape
 
 from events.models import LogBase
 from exports import actions
@@ -334,6 +335,24 @@ def test_updating_an_export(exports: str, site: Site, project: Project, panel: d
     assert f'<a href="{url}">Reload it</a>' in body(stale)
 
 
+def test_a_changed_schedule_is_proposed_from_today_and_an_unchanged_one_stays(
+    exports: str, site: Site, project: Project, panel: dict[str, Any]
+) -> None:
+    today = local_today(project)
+    start = today - timedelta(days=20)
+    export = ExportFactory(
+        project=project, integration_id=panel["integration"], recurring=True, every_hours=12, start_date=start
+    )
+    url = f"{exports}{export.pk}/edit/"
+    assert f'name="start_date" value="{today}"' in body(site.get(url))
+    given = {**panel, "frequency": "recurring", "every_hours": "12", "start_date": today.isoformat()}
+    for hours, begins in (("12", start), ("8", today)):
+        response = site.client.post(url, {**given, "every_hours": hours}, follow=True)
+        assert "Amplitude data export updated" in text(response)
+        export.refresh_from_db()
+        assert (export.every_hours, export.start_date) == (int(hours), begins)
+
+
 def test_the_number_of_chosen_events_stands_on_their_card(
     exports: str, site: Site, project: Project, panel: dict[str, Any]
 ) -> None:
@@ -388,3 +407,32 @@ def test_stopping_what_is_done_is_refused(exports: str, site: Site, project: Pro
     response = site.post(f"{exports}{export.pk}/stop/", htmx=True)
     assert response.status_code == 422
     assert "everything has been sent" in text(response)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("came_from", ["?status=RUNNING&status=PENDING&page=2", "{pk}/?tab=settings"])
+def test_stop_and_edit_lead_back_to_where_they_were_opened(
+    exports: str, site: Site, project: Project, panel: dict[str, Any], came_from: str
+) -> None:
+    export = ExportFactory(project=project, integration_id=panel["integration"], recurring=True)
+    back = exports + came_from.format(pk=export.pk)
+    given = {
+        **panel, "frequency": "recurring", "every_hours": export.every_hours, "start_date": export.start_date,
+    }  # fmt: skip
+    for name, fields in (("edit", given), ("stop", {})):
+        url = f"{exports}{export.pk}/{name}/"
+        opened = site.client.get(url, headers={"Referer": f"http://testserver{back}"})
+        assert f'data-close="{escape(back)}"' in body(opened)
+        (carried,) = Form(opened, url).ticked("next")
+        response = site.post(url, {**fields, "next": carried}, htmx=True)
+        assert response.headers["HX-Redirect"] == back
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example/x", "/admin/", "http://["])
+def test_panels_lead_back_to_no_other_place(exports: str, site: Site, project: Project, elsewhere: str) -> None:
+    export = ExportFactory(project=project, recurring=True)
+    assert f'data-close="{exports}"' in body(
+        site.client.get(f"{exports}{export.pk}/stop/", headers={"Referer": elsewhere})
+    )
+    response = site.post(f"{exports}{export.pk}/stop/", {"next": elsewhere}, htmx=True)
+    assert response.headers["HX-Redirect"] == exports
