@@ -135,7 +135,7 @@ def stop_export(*, export: Export, by: Actor, now: datetime, user: User | None =
     Of a DONE one it stops the rejected records that wait to be sent again; refused when none do.
     """
     access.require(by, export.project, *access.EDITORS)
-    waited = Shard.objects.filter(run__export=export, resend_at__isnull=False).exists()
+    waited = export.sends_again
     stopped = lifecycle.stop(export, by=by, now=now, user=user)
     export.refresh_from_db()
     if not stopped and export.status == Status.DONE and not waited:

@@ -12,7 +12,7 @@ from exports.chart import Chart, chart_of
 from exports.delay import Delay
 from exports.forms import SubmissionForm
 from exports.history import Change, history
-from exports.models import Export, Frequency, Rejected, Run, Shard, Skipped, Status
+from exports.models import Export, Frequency, Rejected, Run, Skipped, Status
 from exports.models.export import is_accounted_for
 from exports.presenting import ExportLine, RunLine
 from exports.preview import PreviewRecord, sample
@@ -90,8 +90,12 @@ class Detail:
     @cached_property
     def sends_again(self) -> bool:
         """Whether rejected records of a closed export wait to be sent again; of an active one they go with the rest."""
-        waiting = Shard.objects.filter(run__export=self.export, resend_at__isnull=False)
-        return not self.export.is_active and waiting.exists()
+        return not self.export.is_active and self.resending
+
+    @cached_property
+    def resending(self) -> bool:
+        """Whether any rejected records wait to be sent again."""
+        return self.export.sends_again
 
     @property
     def in_flight_hint(self) -> str:
@@ -169,6 +173,23 @@ class Detail:
     def chosen(self) -> list[int]:
         """Records that were chosen when the consent was asked for."""
         return ids_in(self._query) if self.asks_consent else []
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the page asks again for what may have changed."""
+        return self.export.is_active or self.resending
+
+    @property
+    def follow(self) -> str:
+        """The query by which it asks: for the rejected records too, as long as they may go."""
+        if self.tab == "rejected":
+            return f"{self.here}&follow=rejected" if self.resending else self.here
+        page = self.runs.number if self.tab == "runs" else 1
+        return f"tab={self.tab}&page={page}"
+
+    @property
+    def follows_rejected(self) -> bool:
+        return self.tab == "rejected" and self._query.get("follow") == "rejected"
 
     @property
     def here(self) -> str:

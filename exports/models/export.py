@@ -208,6 +208,11 @@ class Export(models.Model):
         return self.status in ACTIVE
 
     @property
+    def sends_again(self) -> bool:
+        """Whether rejected records of it wait to be sent again, also once it is over."""
+        return self.runs.filter(shards__resend_at__isnull=False).exists()
+
+    @property
     def cycle(self) -> tuple[date, int] | None:
         """Start and hours of a recurring export; None for a live one, which begins anew each day."""
         if self.frequency != Frequency.RECURRING:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils.html import escape
 
 from exports import lifecycle, schedule
 from exports_portal.common import audit
@@ -214,6 +215,30 @@ def test_what_is_over_is_not_asked_for_again(url: str, site: Site, export: Any) 
     assert "Stopped by the portal. Three days without an accepted request." in text(response)
 
 
+def test_records_that_are_sent_again_are_followed_until_none_is_left(url: str, site: Site, export: Any) -> None:
+    records = rejected_in(export, "silenced", "silenced")
+    type(export).objects.update(status="DONE")
+    rejected_tab = {"tab": "rejected", "reason": "silenced"}
+    assert 'hx-trigger="every' not in body(site.get(url, rejected_tab))
+    Form(site.get(url, rejected_tab), "resend/").press(site, ALL_OF_IT)
+    follow = "?tab=rejected&page=1&reason=silenced&follow=rejected"
+    assert f'hx-get="{escape(url + follow)}" hx-trigger="every' in body(site.get(url, rejected_tab))
+    asked = site.get(url + follow, htmx=True)
+    assert "being sent again" in " ".join(element(asked, "rejected"))
+    assert escape(follow) in body(asked)
+    records[0].run.shards.update(resend_at=None)
+    type(records[0]).objects.update(resend_at=None)
+    last = site.get(url + follow, htmx=True)
+    assert "being sent again" not in " ".join(element(last, "rejected"))
+    assert 'hx-trigger="every' not in body(last)
+
+
+def test_chosen_records_are_left_alone_while_none_is_sent_again(url: str, site: Site, export: Any) -> None:
+    rejected_in(export, "silenced")
+    assert "follow=rejected" not in body(site.get(url, {"tab": "rejected"}))
+    assert 'id="rejected"' not in body(site.get(url, {"tab": "rejected"}, htmx=True))
+
+
 def test_trouble_is_said_with_retry_now(url: str, site: Site, export: Any) -> None:
     type(export).objects.update(needs_attention=True, last_error="Amplitude does not know the API key.")
     shown = site.text(url)
@@ -282,7 +307,7 @@ def test_a_form_after_the_session_has_ended_opens_again(url: str, site: Site) ->
     assert Client().post(f"{url}stop/").headers["Location"] == f"/login/?next={url}stop/"
 
 
-TABS = {"runs": 18, "rejected": 17, "skipped": 19, "payload": 14, "settings": 14, "history": 16}
+TABS = {"runs": 18, "rejected": 18, "skipped": 19, "payload": 14, "settings": 14, "history": 16}
 
 
 @pytest.mark.parametrize(("tab", "queries"), TABS.items())
