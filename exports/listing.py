@@ -7,6 +7,7 @@ from django.core.paginator import Page
 from django.http import QueryDict
 
 from exports.filters import ExportFilter
+from exports.models import Status
 from exports_portal.common import words
 from exports_portal.common.errors import Invalid
 from exports_portal.common.paging import PAGE_SIZES, KeyPaginator, page_size
@@ -23,6 +24,11 @@ class Option:
     value: str
     label: str
     checked: bool
+
+    @property
+    def in_words(self) -> str:
+        """A status shouts as a pill only."""
+        return self.label.capitalize() if self.value in Status.values else self.label
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ class Filters:
     def chips(self) -> list[Chip]:
         chips = []
         for group in self.groups:
-            chosen = [option.label.capitalize() for option in group.options if option.checked]
+            chosen = [option.in_words for option in group.options if option.checked]
             if chosen:
                 chips.append(Chip(f"{group.label}: {', '.join(chosen)}", self._without(group.name)))
         days = self._days_in_words()

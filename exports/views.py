@@ -109,6 +109,9 @@ def export_stop(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
     """Ask "Stop export?", then stop."""
     export = get_object_or_404(_exports(project), pk=pk)
     refused = ""
+    if request.method != "POST" and not export.is_active and not export.sends_again:
+        messages.info(request, f"This export is {export.status} already: there is nothing to stop.")
+        return go_to(request, reverse("exports:export-view", args=[project.account_id, pk]))
     if request.method == "POST":
         try:
             actions.stop_export(export=export, by=actor_of(request), now=timezone.now(), user=request.user)  # type: ignore[arg-type]
@@ -119,7 +122,7 @@ def export_stop(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
             return go_to(request, _back(request, export))
     context = {
         "title": "Stop export?",
-        "text": f"“{export.label}” stops at once. What has been accepted stays accepted.{_afterwards(export)}",
+        "text": _what_stops(export),
         "button": "Stop",
         "url": request.path,
         "close_url": _back(request, export),
@@ -130,10 +133,13 @@ def export_stop(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
     return render_for(request, context, page="exports/confirm_page.html", part="components/confirm.html", status=status)
 
 
-def _afterwards(export: Export) -> str:
+def _what_stops(export: Export) -> str:
+    if not export.is_active:
+        return f"Rejected records of “{export.label}” wait to be sent again. They will not be, and stay listed."
+    again = ", but a new export can continue from where it stopped."
     if export.frequency == Frequency.ONE_TIME:
-        return " It cannot be started again; a duplicate begins anew."
-    return " It cannot be started again, but a new export can continue from where it stopped."
+        again = "; a duplicate begins anew."
+    return f"“{export.label}” stops at once. What has been accepted stays accepted. It cannot be started again{again}"
 
 
 @post_only

@@ -409,6 +409,20 @@ def test_stopping_what_is_done_is_refused(exports: str, site: Site, project: Pro
     assert "everything has been sent" in text(response)
 
 
+@pytest.mark.parametrize("traits", [{"done": True}, {"recurring": True, "stopped": True}])
+def test_what_is_over_is_not_asked_to_stop(
+    exports: str, site: Site, project: Project, integration: Any, traits: dict[str, Any]
+) -> None:
+    export = ExportFactory(project=project, integration=integration, **traits)
+    response = site.client.get(f"{exports}{export.pk}/stop/", follow=True)
+    assert f"This export is {export.status} already: there is nothing to stop." in text(response)
+    assert "stops at once" not in text(response)
+    RunFactory(export=export, done=True, counts={"rejected": 1}).shards.update(resend_at=datetime.now(UTC))
+    shown = site.text(f"{exports}{export.pk}/stop/")
+    assert "wait to be sent again. They will not be, and stay listed." in shown
+    assert "stops at once" not in shown
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("came_from", ["?status=RUNNING&status=PENDING&page=2", "{pk}/?tab=settings"])
 def test_stop_and_edit_lead_back_to_where_they_were_opened(

@@ -101,6 +101,10 @@ def test_filters_live_in_the_address_and_stand_as_chips(
     assert "Stopped one" not in shown
     assert "Status: Running, Done" in shown
     assert "Frequency: One time" in shown
+    shown = site.text(exports, {"format": "JSON", "frequency": "live"})
+    assert "Format: JSON" in shown
+    assert "Frequency: Live Data Streaming" in shown
+    shown = site.text(exports, {"status": ["DONE", "RUNNING"], "frequency": "one_time"})
     assert "Filter · 2" in shown
     assert "Reset all" in shown
     assert "Stopped one" in site.text(exports)
