@@ -57,8 +57,9 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.target?.id !== "overlay" || event.detail.elt.closest("#overlay")) return;
-  overlay().dataset.opener = event.detail.elt.id;
-  event.detail.elt.closest("details.menu")?.removeAttribute("open");
+  const menu = event.detail.elt.closest("details.menu");
+  overlay().dataset.opener = (menu?.querySelector("summary[id]") ?? event.detail.elt).id; // a closed menu hides its links
+  menu?.removeAttribute("open");
 });
 
 document.addEventListener("htmx:afterSwap", (event) => {

@@ -223,6 +223,16 @@ def test_a_refused_day_leads_to_its_calendar(page: Page, live_server: Any, expor
     expect(panel.get_by_role("button", name="Date to export data: Choose a date")).to_be_focused()
 
 
+def test_escape_leads_back_to_create_export(page: Page, live_server: Any, exports: str) -> None:
+    sign_in(page, live_server.url)
+    page.goto(exports)
+    page.get_by_text("Create Export").click()
+    page.get_by_role("link", name="Amplitude", exact=True).click()
+    expect(page.get_by_role("dialog", name="Export to Amplitude")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#create-export")).to_be_focused()
+
+
 def test_a_portal_that_is_away_is_said_and_followed_again(
     page: Page, live_server: Any, exports: str, moving: Export
 ) -> None:
