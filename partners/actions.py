@@ -14,6 +14,7 @@ from exports_portal.common import audit, bells
 from exports_portal.common.audit import PORTAL, Actor
 from exports_portal.common.encrypted import SecretUnreadable
 from exports_portal.common.errors import Invalid, Refused
+from partners import tested as tested_values
 from partners.contract import Adapter, Outcome, Secrets, TestReport
 from partners.models import NICKNAME_CHARACTERS, Integration
 from partners.registry import all_adapters
@@ -29,15 +30,27 @@ ACTIVE_EXPORTS = ("PENDING", "RUNNING")  # exports.models.Status lies above this
 
 @transaction.atomic
 def create_integration(
-    *, project: Project, partner: str, nickname: str, values: Mapping[str, str], by: Actor, now: datetime
+    *,
+    project: Project,
+    partner: str,
+    nickname: str,
+    values: Mapping[str, str],
+    by: Actor,
+    now: datetime,
+    tested: str = "",
 ) -> Integration:
-    """Integrate a partner. `values` are the adapter's fields by name; missing ones take their default."""
+    """Integrate a partner. `values` are the adapter's fields by name; missing ones take their default.
+
+    tested: the proof of a test of these values, whose result then stands on the card (partners.tested).
+    """
     access.require(by, project, Role.ADMIN)
     adapter = _adapter(partner)
-    values = _with_defaults(adapter, values)
+    values, result = _with_defaults(adapter, values), tested_values.proven(tested, values)
     nickname = " ".join(nickname.split())
     _check(adapter, values, _nickname_errors(project, nickname, except_for=None))
     integration = Integration(project=project, partner=partner, created_at=now, created_by_id=by.id)
+    if result is not None:
+        integration.tested_at, integration.test_ok, integration.test_message = result
     _apply(integration, adapter, nickname, values, now=now)
     audit.record(
         action="integration.create",
@@ -129,9 +142,10 @@ def test_integration(*, integration: Integration, by: Actor, now: datetime) -> T
     """Test connection for a saved integration; the result stands on its card. Success ends a setup fault."""
     access.require(by, integration.project, Role.ADMIN)
     report = integration.adapter.test_connection(integration.settings, integration.secrets)
-    message = report.steps[-1].message if report.steps else ""
     with transaction.atomic():  # only now: the partner may take seconds to answer
-        Integration.objects.filter(pk=integration.pk).update(tested_at=now, test_ok=report.ok, test_message=message)
+        Integration.objects.filter(pk=integration.pk).update(
+            tested_at=now, test_ok=report.ok, test_message=report.message
+        )
         audit.record(
             action="integration.test",
             by=by,

@@ -245,6 +245,11 @@ class TestReport:
     ok: bool | None
     steps: tuple[Step, ...]
 
+    @property
+    def message(self) -> str:
+        """What the last step said."""
+        return self.steps[-1].message if self.steps else ""
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -20,6 +20,7 @@ from partners.contract import Adapter, TestReport
 from partners.forms import IntegrationForm
 from partners.models import Integration
 from partners.registry import all_adapters
+from partners.tested import proof
 from projects.models import Project, Role
 from projects.pages import ProjectRequest, is_admin, project_page
 
@@ -112,6 +113,7 @@ def _panel(
     context: dict[str, Any] = {
         "form": form,
         "report": report,
+        "tested": proof(form.values(), report, now=timezone.now()) if report else request.POST.get("tested", ""),
         "adapter": adapter,
         "integration": integration,
         "project": project,
@@ -152,6 +154,7 @@ def _create(request: ProjectRequest, project: Project, form: IntegrationForm) ->
         values=form.values(),
         by=actor_of(request),
         now=timezone.now(),
+        tested=request.POST.get("tested", ""),
     )
 
 

@@ -9,7 +9,7 @@ from exports_portal.common.models import AuditEntry
 from partners.models import Integration
 from projects.models import Project
 from tests.factories import API_KEY, ExportFactory, IntegrationFactory
-from tests.pages.html import Site, body, text
+from tests.pages.html import Form, Site, body, text
 
 PANEL = {
     "nickname": "Growth analytics",
@@ -105,6 +105,35 @@ def test_a_connection_is_tested_from_the_form_without_saving(partners: str, site
     assert "Nothing was recorded" in text(response)
     assert '<ol class="steps">' in body(response)
     assert not Integration.objects.exists()
+
+
+def test_what_was_tested_just_before_it_was_integrated_stands_on_its_card(
+    partners: str, site: Site, project: Project, amplitude: HTTPServer
+) -> None:
+    amplitude.clear()
+    amplitude.expect_request("/batch").respond_with_json({"code": 200, "events_ingested": 0, "payload_size_bytes": 40})
+    url = f"{partners}amplitude/new/"
+    (tested,) = Form(site.post(url, {**PANEL, "test": "yes"}, htmx=True), url).ticked("tested")
+    assert API_KEY not in tested
+    (still,) = Form(site.post(url, {**PANEL, "nickname": "", "tested": tested}, htmx=True), url).ticked("tested")
+    site.post(url, {**PANEL, "tested": still})
+    integration = project.integrations.get()
+    assert (integration.test_ok, integration.tested_at is not None) == (True, True)
+    assert "connection worked" in site.text(partners)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"api_key": f"{API_KEY}0"}, {"data_residency": "standard"}, {"tested": "made:up:it"}],
+)
+def test_a_test_of_other_values_says_nothing_of_these(
+    partners: str, site: Site, project: Project, amplitude: HTTPServer, changed: dict[str, str]
+) -> None:
+    url = f"{partners}amplitude/new/"
+    (tested,) = Form(site.post(url, {**PANEL, "test": "yes"}, htmx=True), url).ticked("tested")
+    site.post(url, {**PANEL, "tested": tested, **changed})
+    assert project.integrations.get().tested_at is None
+    assert "not tested yet" in site.text(partners)
 
 
 def test_testing_without_a_key_asks_for_it(partners: str, site: Site) -> None:
