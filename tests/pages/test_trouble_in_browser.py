@@ -1,11 +1,12 @@
 """What people and networks do to a page: double clicks, Back and Forward, deep links, a session that ends."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from exports.models import Export, Shard
+from exports.models import Export, Run, Shard
 from projects.models import Role, User
 from tests.factories import ExportFactory, IntegrationFactory, RunFactory
 from tests.pages.browsing import EMAIL, said, sign_in
@@ -97,6 +98,32 @@ def test_back_and_forward_through_panels_and_pages(signed_in: Page, exports: str
     page.go_back()
     expect(page).to_have_url(f"{exports}?status=RUNNING")
     expect(page.get_by_text("Status: Running")).to_be_visible()
+
+
+def test_stop_over_a_filtered_list_comes_back_to_it(signed_in: Page, exports: str, moving: Export) -> None:
+    signed_in.goto(f"{exports}?status=RUNNING&frequency=one_time")
+    row = signed_in.locator(f"#export-{moving.pk}")
+    row.hover()
+    row.get_by_role("link", name="Stop").click()
+    signed_in.get_by_role("dialog", name="Stop export?").get_by_role("button", name="Stop").click()
+    expect(said(signed_in, "Amplitude data export stopped")).to_be_visible()
+    expect(signed_in).to_have_url(f"{exports}?status=RUNNING&frequency=one_time")
+
+
+def test_records_sent_again_are_followed_and_what_is_chosen_stays(signed_in: Page, exports: str, scene: Any) -> None:
+    run = Run.objects.filter(export__project=scene[0], export__status="DONE").latest("pk")
+    going, staying = run.rejected_records.order_by("-pk")[:2]
+    run.rejected_records.filter(pk=going.pk).update(resend_at=datetime.now(UTC))
+    run.shards.update(resend_at=datetime.now(UTC))
+    signed_in.goto(f"{exports}{run.export_id}/?tab=rejected")
+    expect(signed_in.get_by_text("being sent again", exact=False).first).to_be_visible()
+    box = signed_in.get_by_label(f"Choose record {staying.pk}")
+    box.check()
+    run.rejected_records.filter(pk=going.pk).delete()
+    expect(signed_in.get_by_label(f"Choose record {going.pk}")).to_have_count(0)
+    expect(box).to_be_checked()
+    run.shards.update(resend_at=None)
+    expect(signed_in.locator("#live[hx-get]")).to_have_count(0)
 
 
 def test_each_panel_opens_by_its_own_address(signed_in: Page, root: str, scene: Any) -> None:
