@@ -10,7 +10,7 @@ from exports.forms import ExportForm
 from exports.models import Export, ExportType, Frequency
 from exports.pace import pace_of
 from exports.preview import Preview, preview
-from exports.spec import ExportSpec
+from exports.spec import ExportSpec, spec_of
 from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Invalid, Refused
 from exports_portal.common.forms import accepts
@@ -110,9 +110,9 @@ def what_will_be_sent(form: ExportForm, *, project: Project, now: datetime) -> S
         form = form.as_if_sent()
     if not form.is_valid():
         return Sent(problem="Complete the form to see what will be sent.")
-    spec = form.spec()
+    spec, previous = form.spec(), spec_of(form.export) if form.export else None
     try:
-        found = preview(project=project, spec=spec, now=now)
+        found = preview(project=project, spec=spec, now=now, previous=previous)
         return Sent(
             found,
             per_day=spec.frequency != Frequency.ONE_TIME,

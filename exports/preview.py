@@ -41,9 +41,11 @@ class Preview:
     estimate: int
 
 
-def preview(*, project: Project, spec: ExportSpec, now: datetime, limit: int = 10) -> Preview:
-    """Look at what `spec` would send, without creating or sending anything. Raises Invalid."""
-    integration = check(spec, project=project, now=now)
+def preview(
+    *, project: Project, spec: ExportSpec, now: datetime, limit: int = 10, previous: ExportSpec | None = None
+) -> Preview:
+    """Look at what `spec` would send, without creating or sending anything. `previous`: as of check. Raises Invalid."""
+    integration = check(spec, project=project, now=now, previous=previous)
     export = Export(project=project, captured_from=now)
     export.apply(spec, integration)
     return of_export(export, now=now, limit=limit)

@@ -339,12 +339,13 @@ def test_a_changed_schedule_is_proposed_from_today_and_an_unchanged_one_stays(
     exports: str, site: Site, project: Project, panel: dict[str, Any]
 ) -> None:
     today = local_today(project)
-    start = today - timedelta(days=20)
+    start = today - timedelta(days=100)
     export = ExportFactory(
         project=project, integration_id=panel["integration"], recurring=True, every_hours=12, start_date=start
     )
     url = f"{exports}{export.pk}/edit/"
     assert f'name="start_date" value="{today}"' in body(site.get(url))
+    assert "What will be sent About 0 records a day" in site.text(url)
     given = {**panel, "frequency": "recurring", "every_hours": "12", "start_date": today.isoformat()}
     for hours, begins in (("12", start), ("8", today)):
         response = site.client.post(url, {**given, "every_hours": hours}, follow=True)
