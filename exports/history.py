@@ -56,11 +56,11 @@ def entries(export: Export, *, until: datetime | None = None) -> QuerySet[AuditE
 
 
 def who_changed(export: Export, *, now: datetime) -> str:
-    """ "asha@example.com changed this export 2 minutes ago" """
+    """ "asha@example.com changed this export 2 minutes ago"; it was before, even if their request began after ours."""
     edits = AuditEntry.objects.filter(target_type="export", target_id=export.pk, action="export.edit")
     last = edits.order_by("-id").first()
     return (
-        f"{last.actor} changed this export {words.relative(last.at, now=now)}"
+        f"{last.actor} changed this export {words.relative(last.at, now=max(now, last.at))}"
         if last
         else "Somebody changed this export"
     )

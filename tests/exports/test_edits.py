@@ -9,9 +9,11 @@ import time_machine
 from django.db import connection
 
 from exports import actions, again, tick
+from exports.history import who_changed
 from exports.models import Export, Status
 from exports.spec import spec_of
 from exports_portal.common.errors import Invalid, Refused
+from exports_portal.common.models import AuditEntry
 from tests.exports.conftest import ANN, deliver, edit, flow, now, today, unique
 
 
@@ -104,6 +106,13 @@ def test_nothing_is_run_before_the_start_and_it_says_when_that_is(recurring, pro
     start = today(project) + timedelta(days=3)
     with pytest.raises(Refused, match=rf"starts on {start.day} {start:%b %Y}\. Nothing is captured"):
         actions.run_now(export=export, by=ANN, now=now())
+
+
+def test_who_edited_first_did_so_in_the_past_whenever_the_others_request_began(recurring):
+    export = recurring()
+    edit(export, version=1, name="Ann")
+    at = AuditEntry.objects.filter(action="export.edit").values_list("at", flat=True).get()
+    assert "a few seconds ago" in who_changed(export, now=at - timedelta(seconds=1))
 
 
 def test_of_two_who_edit_at_the_same_moment_one_is_told(recurring):
