@@ -7,7 +7,7 @@ from typing import Any, LiteralString
 
 from django.db import connection
 
-from events.logs import EVENTS, Log
+from events.logs import EVENTS
 from events.store import NOTHING_ID, PERSON, POSITION, TIME, Filter, reader
 
 EXACT_ROWS = 100_000  # an estimate counts that far
@@ -41,7 +41,9 @@ def estimate(
         if kind is TIME and filter.log is EVENTS:  # their ids do not follow the time at which they happened
             whole = _rolled_up_rows(run, values)
         else:
-            whole = _ids_until(run, filter.log, axis.last, values, first_id) * scanned // (last_id - first_id + 1)
+            # Row ids of any project until the window's end: ids are given out nearly in the axis' order.
+            until = run(f"SELECT id {axis.window} ORDER BY {axis.key} DESC, id DESC LIMIT 1", values)[0][0]
+            whole = (until - first_id + 1) * scanned // (last_id - first_id + 1)
     return int(max(scanned, whole) * matching // scanned)
 
 
@@ -75,12 +77,6 @@ def _count(where: Filter, between: LiteralString, bounds: dict[str, Any]) -> int
     with connection.cursor() as cursor:
         cursor.execute(query, {**values, **bounds})
         return int(cursor.fetchone()[0])
-
-
-def _ids_until(run: Any, log: Log, last: LiteralString, values: dict[str, Any], first_id: int) -> int:
-    """Row ids of any project from first_id to the end of the window: ids are given out nearly in the axis' order."""
-    query: LiteralString = f"SELECT id FROM {log.table} WHERE {last} LIMIT 1"
-    return int(run(query, values)[0][0]) - first_id + 1
 
 
 def _rolled_up_rows(run: Any, values: dict[str, Any]) -> int:

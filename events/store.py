@@ -99,42 +99,45 @@ class Filter:
 
 BODY = 8  # its place in a row
 BY_POSITION: LiteralString = """
-  FROM {table}
+  FROM {table} AS e
  WHERE project_id = %(project)s AND (tx_id, id) > (%(after)s, %(after_id)s) AND tx_id < %(until_tx)s
- ORDER BY tx_id, id LIMIT %(limit)s
 """
 BY_TIME: LiteralString = """
-  FROM {table}
+  FROM {table} AS e
  WHERE project_id = %(project)s AND ({time}, id) > (%(after)s, %(after_id)s) AND {time} < %(end)s
- ORDER BY {time}, id LIMIT %(limit)s
 """
 # With project_id = … the planner might walk the primary key instead, over the people of all projects.
-OF_PROJECT: LiteralString = "(project_id, id) < (%(project)s + 1, 0)"
-BY_PERSON: LiteralString = f"""
-  FROM {{table}}
- WHERE (project_id, id) > (%(project)s, %(after_id)s) AND {OF_PROJECT}
- ORDER BY project_id, id LIMIT %(limit)s
+BY_PERSON: LiteralString = """
+  FROM {table} AS e
+ WHERE (project_id, id) > (%(project)s, %(after_id)s) AND (project_id, id) < (%(project)s + 1, 0)
 """
 BELOW: LiteralString = " AND e.tx_id < %(until_tx)s"
-LAST_BY_POSITION: LiteralString = "project_id = %(project)s AND tx_id < %(until_tx)s ORDER BY tx_id DESC, id DESC"
-LAST_BY_TIME: LiteralString = "project_id = %(project)s AND {time} < %(end)s ORDER BY {time} DESC, id DESC"
-LAST_BY_PERSON: LiteralString = f"{OF_PROJECT} ORDER BY project_id DESC, id DESC"
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """The clause that bounds the rows scanned in its order, the one that finds the last, the place of its key in a row.
+    """The clauses that bound the rows of a window behind a cursor, and the column that orders them, before the id.
 
-    Both clauses want the names of a log, see `of`.
+    They want the names of a log, see `of`. column: where a row has the first part of its place in this order.
     """
 
     column: int
-    scanned: LiteralString
-    last: LiteralString
+    window: LiteralString
+    key: LiteralString
 
-    def key(self, row: Sequence[Any]) -> Any:
-        """The first part of a row's place in this order."""
-        return moment(row[self.column]) if self is TIME else row[self.column]
+    @property
+    def order(self) -> LiteralString:
+        return f"ORDER BY {self.key}, id"
+
+    @property
+    def scanned(self) -> LiteralString:
+        """The first rows of the window, to be selected from."""
+        return f"{self.window} {self.order} LIMIT %(limit)s"
+
+    def place(self, row: Sequence[Any]) -> tuple[Any, int]:
+        """The cursor that stands behind the row."""
+        first = row[self.column]
+        return (moment(first) if self is TIME else first), row[0]
 
     def end(self, bounds: dict[str, Any], seen: tuple[Any, int]) -> tuple[Any, int]:
         """The cursor once nothing is left in the window and its last rows were not seen: they are never scanned again.
@@ -146,11 +149,11 @@ class _Axis:
 
     def of(self, log: Log) -> "_Axis":
         names: dict[str, LiteralString] = {"table": log.table, "time": log.time}
-        return replace(self, scanned=self.scanned.format(**names), last=self.last.format(**names))
+        return replace(self, window=self.window.format(**names), key=self.key.format(**names))
 
 
-POSITION, TIME = _Axis(4, BY_POSITION, LAST_BY_POSITION), _Axis(3, BY_TIME, LAST_BY_TIME)
-PERSON = _Axis(4, BY_PERSON, LAST_BY_PERSON)
+POSITION, TIME = _Axis(4, BY_POSITION, "tx_id"), _Axis(3, BY_TIME, "{time}")
+PERSON = _Axis(4, BY_PERSON, "project_id")
 
 
 def read_by_position(*, filter: Filter, from_tx: int, until_tx: int, after: tuple[int, int], limit: int) -> Page:
@@ -189,35 +192,40 @@ def _page(
     bounds: dict[str, Any],
     more: LiteralString = "",
 ) -> Page:
-    """One statement, so one snapshot: the cursor must never pass a row that the rows were not chosen from.
+    """Rows that do not match come along without their large part, for the cursor; where many will not, none of them.
 
-    Rows that do not match come along without their large part, for the cursor; where many will not, only the last one.
+    Then the index alone tells first where the page ends: a row below the ceiling cannot appear between two statements.
+    A lane is even, so its page usually needs no such end: it is full with as many rows as `limit` has for each lane.
     """
     if where.name_ids == ():
         return Page([], axis.end(bounds, after), exhausted=True)
     conditions, values = where.conditions()
     values |= {**bounds, "after": after[0], "after_id": after[1], "limit": limit}
-    log = where.log
-    columns = log.columns.format(body=f"CASE WHEN true{conditions}{more} THEN {log.body} END")
-    scanned = axis.of(log).scanned
+    log, of = where.log, axis.of(where.log)
+    wanted: LiteralString = f"true{conditions}{more}"
     with reader() as run:
-        if where.is_selective:
-            found = run(
-                f"SELECT {columns}, e.place = %(limit)s FROM"
-                f" (SELECT i.*, row_number() OVER () AS place FROM (SELECT * {scanned}) AS i) AS e"
-                f" WHERE (true{conditions}{more}) OR e.place = %(limit)s",
-                values,
-            )
-            exhausted = not (found and found[-1][-1])
-            found = [row[:-1] for row in found]
-        else:
-            found = run(f"SELECT {columns} FROM (SELECT * {scanned}) AS e", values)
-            exhausted = len(found) < limit
-        rows = _records(run, log, [row for row in found if row[BODY] is not None], where.known)
-    end = (axis.key(found[-1]), found[-1][0]) if found else after
-    if exhausted and where.is_selective:
-        end = axis.end(bounds, end)
-    return Page(rows, end, exhausted)
+        if not where.is_selective:
+            columns = log.columns.format(body=f"CASE WHEN {wanted} THEN {log.body} END")
+            found = run(f"SELECT {columns} {of.scanned}", values)
+            rows = _records(run, log, [row for row in found if row[BODY] is not None], where.known)
+            return Page(rows, axis.place(found[-1]) if found else after, exhausted=len(found) < limit)
+        columns = log.columns.format(body=log.body)
+        if where.lane is not None and where.name_ids is None:
+            full = max(1, limit // where.lane[1])
+            query: LiteralString = f"SELECT {columns} FROM (SELECT * {of.scanned}) AS e WHERE {wanted} LIMIT %(full)s"
+            found = run(query, {**values, "limit": 2 * limit, "full": full})
+            if len(found) == full:
+                return Page(_records(run, log, found, where.known), axis.place(found[-1]), exhausted=False)
+        last = run(f"SELECT {of.key}, id {of.window} {of.order} OFFSET %(limit)s - 1 LIMIT 1", values)
+        until: LiteralString = ""
+        if last:
+            until = f"AND ({of.key}, id) <= (%(last)s, %(last_id)s)"
+            values |= {"last": last[0][0], "last_id": last[0][1]}
+        found = run(f"SELECT {columns} {of.window} {until} AND {wanted} {of.order}", values)
+        rows = _records(run, log, found, where.known)
+    if last:
+        return Page(rows, (after[0] if axis is PERSON else last[0][0], last[0][1]), exhausted=False)
+    return Page(rows, axis.end(bounds, axis.place(found[-1]) if found else after), exhausted=True)
 
 
 def read_by_ids(project_id: int, ids: Collection[int], log: Log = EVENTS) -> dict[int, Row]:
