@@ -5,6 +5,7 @@ and which of them are secret, and is registered by being defined.
 """
 
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -167,7 +168,11 @@ class Encodings(Sequence[Encoded | Refusal | Skip]):
         """Some of them, by indexes that rise."""
         if len(indexes) == len(self):
             return self
-        odd = {place: self.odd[index] for place, index in enumerate(indexes) if index in self.odd}
+        odd = {}
+        for index, outcome in self.odd.items():
+            place = bisect_left(indexes, index)
+            if indexes[place : place + 1] == [index]:
+                odd[place] = outcome
         records, bodies = map(self.records.__getitem__, indexes), map(self.bodies.__getitem__, indexes)
         return Encodings(list(records), list(bodies), odd)
 
