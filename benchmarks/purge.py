@@ -43,7 +43,8 @@ def fill(events: int) -> None:
         for first in range(0, events, 1_000_000):
             part = min(1_000_000, events - first)
             cursor.execute(old, {"project": PROJECT, "bad": False, "events": part, "names": names})
-        RollupPosition.objects.update_or_create(project_id=PROJECT, defaults={"tx_id": horizon()})
+        for kind in RollupPosition.Kind:
+            RollupPosition.objects.update_or_create(project_id=PROJECT, kind=kind, defaults={"tx_id": horizon()})
         cursor.execute("VACUUM ANALYZE events_event")
     Project.objects.filter(pk=PROJECT).update(keep_events_days=62)
     bells.ring_purge()  # instead of waiting for beat

@@ -1,7 +1,7 @@
 """/1/events.json over HTTP from one web process, against PostgreSQL alone writing the same rows as JSON.
 
 `python -m benchmarks.reading [--events N] [--rounds N]`. Pages of 5,000 records on one kept-alive connection, device
-fields and custom properties included. Client and database share the machine.
+fields, custom properties and lifetime events included. Client and database share the machine.
 """
 
 import argparse
@@ -55,6 +55,19 @@ def bare() -> tuple[int, float]:
     return records, time.monotonic() - began
 
 
+def roll_up() -> None:
+    """As the workers would have done by now."""
+    import django
+
+    django.setup()
+    from django.db import connection
+
+    from events.rollup import roll_up_all
+
+    roll_up_all()
+    connection.close()
+
+
 def show(name: str, runs: list[tuple[int, float]]) -> float:
     rate = statistics.median(records / seconds for records, seconds in runs)
     print(f"{name:24} {rate:10,.0f} records/s   {runs[0][0]:,} records")
@@ -69,6 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     with stack.servers(), web() as portal:
         send(portal, profile_bodies(5 * RECORDS))
         send(portal, bodies(options.events))
+        roll_up()
         plain = [walk(portal, gzip=False) for _ in range(options.rounds)]
         packed = [walk(portal, gzip=True) for _ in range(options.rounds)]
         alone = [bare() for _ in range(options.rounds)]

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from events.lifetimes import lifetimes
 from events.models import (
     DailyCount,
     Erased,
@@ -105,6 +106,7 @@ class PersonAdmin(BigTableAdmin):
         "email",
         "phone",
         "shown_properties",
+        "events",
         "identifiers",
         "merged_into",
         "created_at",
@@ -115,6 +117,10 @@ class PersonAdmin(BigTableAdmin):
     @admin.display(description="properties")
     def shown_properties(self, person: Person) -> SafeString:
         return pretty(person.properties)
+
+    @admin.display(description="events")
+    def events(self, person: Person) -> SafeString:
+        return pretty(lifetimes([person.pk]).get(person.pk, {}))
 
     @admin.display(description="identifiers")
     def identifiers(self, person: Person) -> SafeString:
@@ -169,7 +175,7 @@ class DailyCountAdmin(BigTableAdmin):
 
 @admin.register(RollupPosition)
 class RollupPositionAdmin(ReadOnlyAdmin):
-    list_display = ("project", "tx_id")
+    list_display = ("project", "kind", "tx_id")
     list_select_related = ("project",)
 
 

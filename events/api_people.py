@@ -4,21 +4,23 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from events.lifetimes import Summary, lifetimes
 from events.models import Identifier, Person
 from events.people import DEVICE
 from events.profiles import PUSH_TOKEN
 
 
 def records(people: Sequence[Person]) -> list[dict[str, Any]]:
-    """One record for each, with all identifiers that lead to them, in two queries for all."""
+    """One record for each, with all identifiers that lead to them, in three queries for all."""
+    ids = [person.pk for person in people]
     leading: dict[int, list[Identifier]] = defaultdict(list)
-    found = Identifier.objects.filter(person__in=[person.pk for person in people])
-    for identifier in found.order_by("pk"):
+    for identifier in Identifier.objects.filter(person__in=ids).order_by("pk"):
         leading[identifier.person_id].append(identifier)
-    return [_record(person, leading[person.pk]) for person in people]
+    events = lifetimes(ids)
+    return [_record(person, leading[person.pk], events.get(person.pk, {})) for person in people]
 
 
-def _record(person: Person, identifiers: Iterable[Identifier]) -> dict[str, Any]:
+def _record(person: Person, identifiers: Iterable[Identifier], events: Summary) -> dict[str, Any]:
     """Keys without a value are left out."""
     devices = [one.value for one in identifiers if one.kind == DEVICE]
     names = [one.value for one in identifiers if one.kind != DEVICE]
@@ -34,6 +36,7 @@ def _record(person: Person, identifiers: Iterable[Identifier]) -> dict[str, Any]
         "objectId": person.clevertap_id,
         **{key: value for key, value in own.items() if value is not None},
         "profileData": {key: value for key, value in person.properties.items() if key != PUSH_TOKEN},
+        "events": events,
         "platformInfo": [_device(device) for device in devices],
     }
 

@@ -113,6 +113,7 @@ def _fields(request: HttpRequest, query: Query) -> api_records.Fields:
     return api_records.Fields(
         app=_is_true(request, "app", default=False),
         profile=_is_true(request, "profile", default=True),
+        events=_is_true(request, "events", default=True),
         session=query.name == api_records.SESSION_EVENT,
     )
 

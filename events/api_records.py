@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import connection
 
+from events.lifetimes import lifetimes
 from events.models import Flag
 from events.profiles import PUSH_TOKEN
 from events.reading import Found
@@ -21,17 +22,18 @@ APP = {
 SESSION_EVENT = "UTM Visited"
 SESSION = ("utm_source", "utm_medium", "utm_campaign", "session_source", "session_referrer")
 PEOPLE = """
-SELECT e.id, p.identity, p.name, p.email, p.phone, p.properties ->> %(token)s, (p.properties - %(token)s)::text
+SELECT e.id, p.id, p.identity, p.name, p.email, p.phone, p.properties ->> %(token)s, (p.properties - %(token)s)::text
   FROM events_person e JOIN events_person p ON p.id = coalesce(e.merged_into_id, e.id)
  WHERE e.id = ANY(%(people)s)
 """
 
 
 class Fields(NamedTuple):
-    """What is wanted: device fields and custom properties of the profile; session_props apart from event_props."""
+    """What is wanted: device fields, custom properties and events so far of the person; session_props on their own."""
 
     app: bool
     profile: bool
+    events: bool
     session: bool
 
 
@@ -83,9 +85,12 @@ def _people(person_ids: Collection[int], fields: Fields) -> dict[int, _Person]:
     with connection.cursor() as cursor:
         cursor.execute(PEOPLE, {"people": list(person_ids), "token": PUSH_TOKEN})
         rows = cursor.fetchall()
+    events = lifetimes({person_id for _, person_id, *_ in rows}) if fields.events else {}
     people = {}
-    for person_id, identity, name, email, phone, token, properties in rows:
+    for captured_id, person_id, identity, name, email, phone, token, properties in rows:
         known = {"name": name, "email": email, "phone": phone, PUSH_TOKEN: token}
         text = "".join(f',"{key}":{orjson.dumps(value).decode()}' for key, value in known.items() if value is not None)
-        people[person_id] = _Person(identity, text + (f',"profileData":{properties}' if fields.profile else ""))
+        text += f',"profileData":{properties}' if fields.profile else ""
+        text += f',"events":{orjson.dumps(events.get(person_id, {})).decode()}' if fields.events else ""
+        people[captured_id] = _Person(identity, text)
     return people

@@ -14,7 +14,7 @@ import structlog
 from django.db import connection, transaction
 from django.db.models import Q
 
-from events import positions, refused_uploads
+from events import positions, refused_uploads, rollup
 from events.models import Erased, Erasure, Event, Identifier, Person, ProfileChange
 from events.people import DEVICE, IDENTITY, lane_of, lock
 from exports_portal.common import audit, bells
@@ -56,6 +56,7 @@ def delete_people(
     if not people:
         return 0
     ids = [person.pk for person in people]
+    rollup.hold_people(project.pk)
     refused_uploads.forget(project, [*identities, *devices])
     erasure = Erasure.objects.create(project=project, people=ids, tx_id=positions.horizon(), requested_at=now)
     Erased.objects.bulk_create(_tombstone(erasure, person) for person in people)

@@ -101,10 +101,18 @@ class DailyCount(models.Model):
 
 
 class RollupPosition(models.Model):
-    """How far a project's log has been rolled up: every event with tx_id below is counted."""
+    """How far a project's log has been rolled up for one kind of counts: every event with tx_id below is counted."""
 
-    project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="rollup_position")
+    class Kind(models.TextChoices):
+        CATALOGUE = "catalogue", "Catalogue"
+        PEOPLE = "people", "People"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="rollup_positions")
+    kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.CATALOGUE)
     tx_id = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "kind"], name="one_rollup_position_per_kind")]
 
 
 class Person(models.Model):
@@ -163,6 +171,25 @@ class Identifier(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.value}"
+
+
+class LifetimeCount(models.Model):
+    """How many events of one name a person had, and when first and last; rolled up from the log, and never purged.
+
+    They belong to the person that the events have: who was merged into somebody keeps theirs (`events.lifetimes`).
+    No id of its own and no checks of the keys: twenty thousand rows a second may change.
+    """
+
+    pk = models.CompositePrimaryKey("person", "name")
+    person = models.ForeignKey(
+        Person, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="lifetime_counts"
+    )
+    name = models.ForeignKey(
+        EventName, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    count = models.BigIntegerField()
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
 
 
 class Flag:

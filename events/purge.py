@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from django.db import connection, transaction
 
-from events import positions
+from events import positions, rollup
 from events.logs import EVENTS, Log
-from events.models import PurgedLog, RollupPosition
+from events.models import PurgedLog
 
 STEP_ROWS = 5_000
 Position = tuple[int, int]
@@ -94,7 +94,8 @@ def _lock(project_id: int, log: Log, *, skip: bool) -> PurgedLog | None:
 
 def _oldest(mark: PurgedLog, log: Log, before: datetime, needs: Needs, step_rows: int) -> list[_Row]:
     """The oldest records up to the first one that must stay."""
-    ends = [(positions.horizon(), 0), needs.floor, (_rolled_up(mark.project_id), 0) if log is EVENTS else None]
+    counted = (rollup.counted_until(mark.project_id), 0) if log is EVENTS else None
+    ends = [(positions.horizon(), 0), needs.floor, counted]
     end_tx, end_row = min(end for end in ends if end is not None)
     start, until = needs.times or (None, None)
     values = {"before": before, "from": start, "to": until, "end_tx": end_tx, "end_row": end_row, "rows": step_rows}
@@ -106,8 +107,3 @@ def _oldest(mark: PurgedLog, log: Log, before: datetime, needs: Needs, step_rows
     ids = [row.id for row in rows]
     wanted = set(needs.ids(min(ids), max(ids))) if ids else set()
     return list(takewhile(lambda row: row.id not in wanted, rows))
-
-
-def _rolled_up(project_id: int) -> int:
-    """Events from here on are not counted in the catalogue yet."""
-    return RollupPosition.objects.filter(project_id=project_id).values_list("tx_id", flat=True).first() or 0

@@ -1,4 +1,4 @@
-"""Counts of the catalogue, rolled up from the log through a cursor of their own.
+"""Counts of the catalogue and of people, rolled up from the log through a cursor of each kind's own.
 
 Capturing only inserts; its rows are counted here, later, in steps of at most about STEP_ROWS rows so that no writing
 transaction lives long. A step's counts and its cursor are one transaction: a kill in between loses and doubles nothing.
@@ -13,12 +13,14 @@ from events import positions
 from events.models import RollupPosition
 
 STEP_ROWS = 10_000
+Kind = RollupPosition.Kind
 
 BEHIND = """
-SELECT p.id FROM projects_project p LEFT JOIN events_rollupposition r ON r.project_id = p.id
+SELECT p.id, k.kind FROM projects_project p CROSS JOIN unnest(%s::text[]) AS k (kind)
+  LEFT JOIN events_rollupposition r ON r.project_id = p.id AND r.kind = k.kind
  WHERE EXISTS (SELECT 1 FROM events_event e
                 WHERE e.project_id = p.id AND e.tx_id >= coalesce(r.tx_id, 0) AND e.tx_id < %s)
- ORDER BY p.id
+ ORDER BY p.id, k.kind
 """
 # A step ends between two transactions of the log, so that its cursor is a tx_id alone.
 END_OF_STEP = """
@@ -65,45 +67,81 @@ UPDATE events_eventname n SET count = n.count + s.count, last_seen_at = greatest
   FROM (SELECT name_id, sum(count) AS count, max(last) AS last FROM step GROUP BY name_id) AS s
  WHERE n.id = s.name_id
 """
+# Only of people who are there: events of those who were deleted may still wait to be (events.erasure). In the order of
+# the key, so that each of its pages is visited once.
+COUNT_BY_PERSON = """
+INSERT INTO events_lifetimecount AS l (person_id, name_id, count, first_seen_at, last_seen_at)
+SELECT s.* FROM (
+    SELECT person_id, name_id, count(*), min(occurred_at), max(occurred_at) FROM events_event
+     WHERE project_id = %(project)s AND tx_id >= %(from_tx)s AND tx_id < %(until_tx)s
+     GROUP BY 1, 2) AS s
+ WHERE EXISTS (SELECT 1 FROM events_person p WHERE p.id = s.person_id)
+ ORDER BY 1, 2
+    ON CONFLICT (person_id, name_id) DO UPDATE
+       SET count = l.count + excluded.count,
+           first_seen_at = least(l.first_seen_at, excluded.first_seen_at),
+           last_seen_at = greatest(l.last_seen_at, excluded.last_seen_at)
+"""
+STATEMENTS = {Kind.CATALOGUE: (COUNT, SEE_PROPERTIES), Kind.PEOPLE: (COUNT_BY_PERSON,)}
 
 
 def roll_up_all(*, step_rows: int = STEP_ROWS, seconds: float = float("inf")) -> int:
     """Count what is new in every project, up to the horizon; returns the steps done. Begins no step after `seconds`.
 
-    Harmless beside another one: each project has one at a time.
+    A step of each in turn. Harmless beside another one: each kind of a project has one at a time.
     """
     until_tx, deadline, steps = positions.horizon(), monotonic() + seconds, 0
-    for project_id in _behind(until_tx):
-        while monotonic() < deadline and _step(project_id, until_tx, step_rows):
-            steps += 1
+    behind = _behind(until_tx)
+    while behind:
+        behind = [one for one in behind if monotonic() < deadline and _step(*one, until_tx, step_rows)]
+        steps += len(behind)
     return steps
 
 
-def _behind(until_tx: int) -> list[int]:
-    """Projects with events that are not counted: one look into the index for each, no write where nothing is new."""
+def _behind(until_tx: int) -> list[tuple[int, str]]:
+    """Projects and kinds with events that are not counted: one look into the index for each, no write for the rest."""
     with connection.cursor() as cursor:
-        cursor.execute(BEHIND, [until_tx])
-        return [project_id for (project_id,) in cursor.fetchall()]
+        cursor.execute(BEHIND, [Kind.values, until_tx])
+        return cursor.fetchall()
+
+
+def hold_people(project_id: int) -> None:
+    """Until the end of the transaction no people of the project are counted."""
+    _lock(project_id, Kind.PEOPLE, skip=False)
+
+
+def counted_until(project_id: int) -> int:
+    """Events from here on may be missing in some counts."""
+    reached = dict(RollupPosition.objects.filter(project_id=project_id).values_list("kind", "tx_id"))
+    return min(reached.get(kind, 0) for kind in Kind.values)
+
+
+def _lock(project_id: int, kind: str, *, skip: bool) -> RollupPosition | None:
+    RollupPosition.objects.get_or_create(project_id=project_id, kind=kind)
+    rows = RollupPosition.objects.select_for_update(skip_locked=skip, no_key=True)
+    return rows.filter(project_id=project_id, kind=kind).first()
 
 
 @transaction.atomic
-def _step(project_id: int, until_tx: int, rows: int) -> bool:
+def _step(project_id: int, kind: str, until_tx: int, rows: int) -> bool:
     """Count one step; False when nothing is left, or when somebody else is at it."""
-    RollupPosition.objects.get_or_create(project_id=project_id)
-    position = RollupPosition.objects.select_for_update(skip_locked=True).filter(project_id=project_id).first()
+    position = _lock(project_id, kind, skip=True)
     if position is None or position.tx_id >= until_tx:
         return False
     values: dict[str, Any] = {"project": project_id, "from_tx": position.tx_id, "until_tx": until_tx, "rows": rows}
     with connection.cursor() as cursor:
+        # A step that a crash undoes is simply made again: no commit waits for the disk.
+        cursor.execute("SET LOCAL synchronous_commit = off")
         cursor.execute("SET LOCAL enable_sort = off")  # walk the index, whatever the statistics say (see events.store)
+        cursor.execute("SET LOCAL enable_seqscan = off")  # nor read all people for some thousands of them
         cursor.execute(END_OF_STEP, values)
         found = cursor.fetchone()
+        cursor.execute("SET LOCAL enable_sort = on")
         # Never standing still: a transaction that alone is larger than a step is counted whole.
         end = until_tx if found is None else max(found[0], position.tx_id + 1)
         values |= {"until_tx": end, "properties": PROPERTIES}
-        cursor.execute(COUNT, values)
-        cursor.execute("SET LOCAL enable_sort = on")
-        cursor.execute(SEE_PROPERTIES, values)
+        for statement in STATEMENTS[Kind(kind)]:
+            cursor.execute(statement, values)
     position.tx_id = end
     position.save(update_fields=["tx_id"])
     return True

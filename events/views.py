@@ -1,5 +1,8 @@
 """Events and User profiles: what has come in."""
 
+from datetime import UTC, datetime
+from typing import Any
+
 import orjson
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -9,12 +12,14 @@ from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_GET
 
 from events import glance, store
+from events.lifetimes import lifetimes
 from exports_portal.common.htmx import render_for
 from projects.models import Project
 from projects.pages import ProjectRequest, project_page
 
 LAST_RECORDS = 10
 LAST_OF_PERSON = 20
+LIFETIMES = 50
 EARLIER = 10  # devices that were anonymous before they logged in
 
 
@@ -53,13 +58,14 @@ def profile_list(request: ProjectRequest, project: Project) -> HttpResponse:
 @require_GET
 @project_page()
 def profile_view(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
-    """One person: identifiers, properties, last events."""
+    """One person: identifiers, properties, how often they had which event, last events."""
     person = get_object_or_404(project.people.select_related("merged_into"), pk=pk)
     events = store.latest(project.pk, LAST_OF_PERSON, person_id=person.pk)
     context = {
         "person": person,
         "identifiers": person.identifiers.order_by("kind", "value"),
         "earlier": person.earlier.order_by("pk")[:EARLIER],
+        "lifetimes": _lifetimes(person.pk),
         "events": [shown_row(row) for row in events],
         "recent": store.RECENT,
         "project": project,
@@ -74,3 +80,17 @@ def search_words(request: ProjectRequest) -> str:
 
 def shown_row(row: store.EventRow) -> dict[str, object]:
     return {"row": row, "properties": orjson.loads(row.properties)}
+
+
+def _lifetimes(person_id: int) -> list[dict[str, Any]]:
+    """Their most frequent events, with times instead of epoch seconds."""
+    found = sorted(lifetimes([person_id]).get(person_id, {}).items(), key=lambda one: (-one[1]["count"], one[0]))
+    return [
+        {
+            "name": name,
+            "count": one["count"],
+            "first": datetime.fromtimestamp(one["first_seen"], UTC),
+            "last": datetime.fromtimestamp(one["last_seen"], UTC),
+        }
+        for name, one in found[:LIFETIMES]
+    ]

@@ -59,6 +59,7 @@ def test_a_profile_is_found_by_identity_email_and_each_device(headers: dict[str,
             "push_token": "fcm:abc",
             "all_identities": ["77", "asha"],
             "profileData": {"Plan": "Gold ☕", "Tags": ["a", "b"]},
+            "events": {},
             "platformInfo": [
                 {"platform": "Android", "objectId": "__gphone"},
                 {"platform": "iOS", "objectId": "-iphone"},

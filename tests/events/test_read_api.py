@@ -96,6 +96,7 @@ def test_the_two_steps(project: Project, reader: Reader) -> None:
                     "email": "asha@example.com",
                     "phone": "+919812345678",
                     "profileData": {"Plan": "Gold"},
+                    "events": {},
                 },
                 "ts": 20261120120000,
                 "event_props": {"Price": 499, "City": "पुणे", "Tags": ["a"]},
@@ -291,7 +292,7 @@ def test_device_fields_and_custom_properties_come_when_they_are_wanted(project: 
     [[whole]] = reader.walk(f"{URL}?app=true&profile=true")
     assert whole["profile"].items() >= device.items()
     assert whole["profile"]["profileData"] == {"Plan": "Gold"}
-    [[little]] = reader.walk(f"{URL}?profile=false")
+    [[little]] = reader.walk(f"{URL}?profile=false&events=false")
     assert set(little["profile"]) == {"objectId", "identity"}
 
 

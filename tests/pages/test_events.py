@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from events.models import DailyCount, Identifier
+from events.models import DailyCount, Identifier, LifetimeCount
 from projects.models import Project
 from tests.factories import EventFactory, EventNameFactory, PersonFactory
 from tests.pages.html import Site, body, element
@@ -100,8 +100,10 @@ def test_a_profile_shows_identifiers_properties_and_last_events(site: Site, proj
     name = EventNameFactory(project=project, name="Charged")
     EventFactory(project=project, name=name, person=person, properties={"Amount": 499}, received_at=datetime.now(UTC))
     EventFactory(project=project, name=EventNameFactory(project=project, name="Not hers"))
+    long_ago = {"first_seen_at": datetime.now(UTC), "last_seen_at": datetime.now(UTC)}
+    LifetimeCount.objects.create(person=person, name=EventNameFactory(name="Signed Up"), count=1234, **long_ago)
     shown = site.text(f"/{project.account_id}/profiles/{person.pk}/")
-    for words in ("Asha Rao", "Gold ✨", person.identity, "Charged", '"Amount": 499'):
+    for words in ("Asha Rao", "Gold ✨", person.identity, "Charged", '"Amount": 499', "Signed Up", "1,234"):
         assert words in shown
     assert "Not hers" not in shown
 
