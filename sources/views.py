@@ -1,6 +1,7 @@
 """Settings > Project > Sources: accounts at CleverTap that events are brought in from."""
 
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import Any
 
 from django.contrib import messages
@@ -19,6 +20,7 @@ from projects.pages import ProjectRequest, project_page
 from sources import actions, progress
 from sources.forms import SourceForm
 from sources.models import Source
+from sources.spec import SourceSpec, spec_of
 
 
 @require_GET
@@ -54,9 +56,8 @@ def source_new(request: ProjectRequest, project: Project) -> HttpResponse:
     made: list[Source] = []
 
     def create() -> None:
-        made.append(
-            actions.create_source(project=project, **form.cleaned_data, by=actor_of(request), now=timezone.now())
-        )
+        spec = SourceSpec(**form.cleaned_data)
+        made.append(actions.create_source(project=project, spec=spec, by=actor_of(request), now=timezone.now()))
 
     if request.method == "POST" and accepts(form, create):
         messages.success(request, f"Import from {made[0]} has begun")
@@ -68,14 +69,15 @@ def source_new(request: ProjectRequest, project: Project) -> HttpResponse:
 def source_edit(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
     """The same panel for a source that exists."""
     source = _source(project, pk)
-    names = ("region", "timezone", "date_from", "date_to")
-    initial = {**{name: getattr(source, name) for name in names}, "events": "\n".join(source.events)}
+    present = spec_of(source)
+    initial = {**asdict(present), "events": "\n".join(source.events)}
     form = SourceForm(request.POST or None, source=source, initial=initial)
     close_url = _url("source-view", project, pk)
 
     def edit() -> None:
         try:
-            actions.edit_source(source=source, **form.cleaned_data, by=actor_of(request), now=timezone.now())
+            spec = replace(present, **form.cleaned_data)
+            actions.edit_source(source=source, spec=spec, by=actor_of(request), now=timezone.now())
         except Refused as refused:
             form.add_error(None, str(refused))
 

@@ -76,9 +76,9 @@ from django.utils import timezone
 from exports_portal.common.audit import PORTAL
 from projects.models import Project
 from sources.actions import create_source
-create_source(project=Project.objects.get(account_id="{here}"), account_id="{account_id}", passcode="{passcode}",
-    region="in1", timezone="UTC", events=["Viewed"], date_from=date({day:%Y, %-m, %-d}), date_to=None, by=PORTAL,
-    now=timezone.now())
+from sources.spec import SourceSpec
+spec = SourceSpec("{account_id}", "in1", "UTC", ["Viewed"], date({day:%Y, %-m, %-d}), passcode="{passcode}")
+create_source(project=Project.objects.get(account_id="{here}"), spec=spec, by=PORTAL, now=timezone.now())
 """
 
 

@@ -14,6 +14,7 @@ from notifications.actions import News
 from projects.models import Project, Role
 from sources.actions import create_source
 from sources.models import Source
+from sources.spec import SourceSpec
 from tests.factories import (
     TESTS,
     EventFactory,
@@ -108,11 +109,9 @@ def _integration(project: Project, nickname: str, residency: str, key_hint: str,
 
 def _source(project: Project, now: datetime) -> Source:
     """An import under way that waits for CleverTap."""
-    source: Source = create_source(
-        project=project, account_id="KRN-MBL-774Z", passcode="OLS-ABC-1234-passcode", region="in1",
-        timezone="Asia/Kolkata", events=["App Launched", "Charged", "Notification Sent"],
-        date_from=(now - timedelta(days=9)).date(), date_to=None, by=TESTS, now=now,
-    )  # fmt: skip
+    names, first = ["App Launched", "Charged", "Notification Sent"], (now - timedelta(days=9)).date()
+    spec = SourceSpec("KRN-MBL-774Z", "in1", "Asia/Kolkata", names, first, passcode="OLS-ABC-1234-passcode")
+    source: Source = create_source(project=project, spec=spec, by=TESTS, now=now)
     Source.objects.update(not_before=now + timedelta(minutes=4), last_error="CleverTap could not be reached.")
     refused = source.pulls.filter(name="Notification Sent")
     refused.update(state="refused", error="CleverTap does not offer this event: Export not allowed for this event.")

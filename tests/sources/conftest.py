@@ -1,6 +1,7 @@
 """A project, and an account at CleverTap to import from."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -12,6 +13,7 @@ from pytest_httpserver import HTTPServer
 from projects.models import Project
 from sources.actions import create_source
 from sources.models import Source
+from sources.spec import SourceSpec
 from tests.events.capture import NOW
 from tests.factories import TESTS, ProjectFactory
 from tests.sources.account import Account
@@ -31,13 +33,9 @@ def account(httpserver: HTTPServer, settings: Any) -> Iterator[Account]:
 
 def source_of(project: Project, **changes: Any) -> Source:
     """One day, 19 November, of one event."""
-    values: dict[str, Any] = {
-        "account_id": "ABC-DEF-GHIJ",
-        "passcode": "OLS-ABC-1234-passcode",
-        "region": "in1",
-        "timezone": "Asia/Kolkata",
-        "events": ["UTM Visited"],
-        "date_from": date(2026, 11, 19),
-        "date_to": date(2026, 11, 19),
-    }
-    return create_source(project=project, **{**values, **changes}, by=TESTS, now=changes.pop("now", NOW))
+    day = date(2026, 11, 19)
+    now = changes.pop("now", NOW)
+    spec = SourceSpec(
+        "ABC-DEF-GHIJ", "in1", "Asia/Kolkata", ["UTM Visited"], day, day, passcode="OLS-ABC-1234-passcode"
+    )
+    return create_source(project=project, spec=replace(spec, **changes), by=TESTS, now=now)

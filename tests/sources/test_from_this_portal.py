@@ -15,6 +15,7 @@ from projects.actions import create_project
 from projects.models import Project
 from sources import actions
 from sources.models import Pull, Source
+from sources.spec import SourceSpec
 from sources.work import work
 from tests.events.capture import event, profile, stored
 from tests.factories import TESTS, ProjectFactory, passcode_for
@@ -74,13 +75,9 @@ def test_all_events_arrive_once_with_their_people(there: Project, live_server: A
     today = now.astimezone(ZoneInfo(ZONE)).date()
     source = actions.create_source(
         project=here,
-        account_id=there.account_id,
-        passcode=passcode_for(there),
-        region="us1",
-        timezone=ZONE,
-        events=list(NAMES),
-        date_from=today - timedelta(days=3),
-        date_to=None,
+        spec=SourceSpec(
+            there.account_id, "us1", ZONE, list(NAMES), today - timedelta(days=3), passcode=passcode_for(there)
+        ),
         by=TESTS,
         now=now + timedelta(hours=6),  # yesterday is over by then, at any time of day
     )
