@@ -11,11 +11,13 @@ from exports.api import ExportViewSet, RunViewSet
 from exports_portal.common.api import no_such_address
 from partners.api import IntegrationViewSet
 from projects.api import AuditViewSet, CredentialViewSet, InvitationViewSet, MemberViewSet, ProjectSettingsView
+from sources.api import SourceViewSet
 
 router = SimpleRouter(use_regex_path=False)
 router.register("integrations", IntegrationViewSet, basename="integration")
 router.register("exports", ExportViewSet, basename="export")
 router.register("runs", RunViewSet, basename="run")
+router.register("sources", SourceViewSet, basename="source")
 router.register("credentials", CredentialViewSet, basename="credential")
 router.register("members", MemberViewSet, basename="member")
 router.register("invitations", InvitationViewSet, basename="invitation")

@@ -20,9 +20,9 @@ FIRST_DAY = date(2013, 1, 1)  # CleverTap is not older
 
 @dataclass(frozen=True)
 class SourceSpec:
-    """The writable fields of a source, named as in the REST API. Days are those of the account; date_to None: on and on, day by day.
+    """The writable fields of a source, named as in the REST API. Days are those of the account.
 
-    passcode "": the present one stays.
+    date_to None: on and on, day by day. passcode "": the present one stays.
     """
 
     account_id: str

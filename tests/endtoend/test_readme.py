@@ -52,7 +52,7 @@ def test_the_commands_of_the_readme_do_what_it_says(portal: RunningPortal, tmp_p
 
 def test_the_commands_of_the_api_document_do_what_it_says(portal: RunningPortal) -> None:
     commands = re.findall(r"```sh\n(.*?)\n```", (BASE_DIR / "docs" / "api.md").read_text(), re.DOTALL)
-    assert len(commands) == 22
+    assert len(commands) == 26
     new = portal.manage("create_project", "API", "--timezone", "UTC", "--json")
     environment = {**portal.environment, "PORTAL": portal.url, "API_TOKEN": json.loads(new.stdout)["api_token"]}
     for command in commands:
@@ -61,12 +61,12 @@ def test_the_commands_of_the_api_document_do_what_it_says(portal: RunningPortal)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         if ".csv" not in command:
             environment |= keys_in(command, json.loads(done.stdout))
-    assert {"INTEGRATION", "EXPORT", "RUN"} <= environment.keys()
+    assert {"INTEGRATION", "EXPORT", "RUN", "SOURCE"} <= environment.keys()
 
 
 def keys_in(command: str, answer: dict[str, Any]) -> dict[str, str]:
-    """What the document calls $INTEGRATION, $EXPORT and $RUN."""
-    made = re.search(r"/api/v1/(integration|export)s/\".* -d ", command, re.DOTALL)
+    """What the document calls $INTEGRATION, $EXPORT, $SOURCE and $RUN."""
+    made = re.search(r"/api/v1/(integration|export|source)s/\".* -d ", command, re.DOTALL)
     if made and "id" in answer:
         return {made[1].upper(): str(answer["id"])}
     return {"RUN": str(answer["results"][0]["id"])} if '/runs/"' in command else {}

@@ -111,6 +111,15 @@ OPEN = {
 SIGNED_IN = {"home": "/", "logout": "/logout/", "password-change": "/password/"}
 
 NAMED = {"partner": "amplitude", "nickname": "Second", "api_key": API_KEY}
+ACCOUNT = {
+    "account_id": "KRN-MBL-774Z",
+    "passcode": "OLS-ABC-1234-passcode",
+    "region": "in1",
+    "timezone": "Asia/Kolkata",
+    "events": ["App Launched"],
+    "date_from": "2026-01-01",
+    "date_to": "2026-01-02",
+}
 PROFILES = {"type": "user_profiles", "frequency": "one_time"}  # with the integration: a valid body of an export
 
 
@@ -152,6 +161,14 @@ API = {
     ("api:run-rejected-csv", "get"): Call(EVERYBODY, "run"),
     ("api:run-rejected-resend", "post"): Call(EDITORS, "run", {"reason": "too_short_id"}),
     ("api:event-list", "get"): Call(EVERYBODY),
+    ("api:source-list", "get"): Call(EVERYBODY),
+    ("api:source-list", "post"): Call(ADMINS, body=ACCOUNT),
+    ("api:source-detail", "get"): Call(EVERYBODY, "source"),
+    ("api:source-detail", "patch"): Call(ADMINS, "source", {"events": ["App Launched", "Charged"]}),
+    ("api:source-stop", "post"): Call(ADMINS, "source"),
+    ("api:source-retry", "post"): Call(ADMINS, "source"),
+    ("api:source-read-again", "post"): Call(ADMINS, "source"),
+    ("api:source-days", "get"): Call(EVERYBODY, "source"),
     ("api:project", "get"): Call(EVERYBODY),
     ("api:project", "patch"): Call(ADMINS, body={"name": "Renamed"}),
     ("api:credential-list", "get"): Call(EVERYBODY),

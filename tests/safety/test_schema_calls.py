@@ -12,7 +12,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 
-from tests.factories import API_KEY, ExportFactory, IntegrationFactory, ProjectFactory, RejectedFactory, RunFactory
+from tests.factories import (
+    API_KEY,
+    ExportFactory,
+    IntegrationFactory,
+    ProjectFactory,
+    RejectedFactory,
+    RunFactory,
+    SourceFactory,
+)
 from tests.factories import token_for as token
 
 EXAMPLES = 5  # of each call, and as many broken ones
@@ -39,6 +47,7 @@ class Scene:
         self.token = token(self.project)
         credential = self.project.credentials.get()
         self.keys = {"integrations": integration.pk, "exports": export.pk, "runs": run.pk, "credentials": credential.pk}
+        self.keys["sources"] = SourceFactory(project=self.project).pk
 
 
 @pytest.fixture
@@ -74,6 +83,7 @@ def test_no_call_is_a_500(rest_api: Any, mode: GenerationMode) -> None:
             transaction.set_rollback(True)
         case.validate_response(answer, checks=[not_a_server_error])
         assert API_KEY.encode() not in answer.content
+        assert SourceFactory.passcode.encode() not in answer.content
         answered.add(case.operation.label)
 
     operations = [found.ok() for found in rest_api.get_all_operations()]
