@@ -175,7 +175,7 @@ class _Capture:
     def _copy_events(self, owners: list[Owner], names: dict[str, int], tx_id: int) -> None:
         raw = connection.connection
         assert raw is not None
-        uuid7 = uuid_utils.uuid7
+        uuid7, received = uuid_utils.uuid7, str(self.now)  # one text for all: it is made of a datetime slowly
         with psycopg.Cursor(raw) as cursor, connection.wrap_database_errors, cursor.copy(COPY_EVENTS) as copy:
             for record, owner in zip(self.accepted, owners, strict=True):
                 if not isinstance(record, EventRecord):
@@ -188,7 +188,7 @@ class _Capture:
                         person.id,
                         record.uid or str(uuid7()),
                         tx_id,
-                        self._received(record),
+                        record.at if self.at_event_time else received,
                         record.at,
                         owner.identity,
                         record.device or person.clevertap_id,

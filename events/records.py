@@ -71,7 +71,7 @@ Record = EventRecord | ProfileRecord
 
 def read_record(record: Any, *, index: int, now: datetime, limit: int) -> Record:
     """The record, ready to be stored; `limit` is the most characters of a value. Raises Refusal."""
-    if not isinstance(record, Mapping):
+    if not isinstance(record, dict):
         raise Refusal(STRUCTURE, "A record must be a JSON object.")
     kind = record.get("type")
     if kind == "event":
@@ -96,7 +96,7 @@ def _event(record: Mapping[str, Any], index: int, now: datetime, limit: int) -> 
     data = record.get("evtData")
     if data is None:
         data = {}
-    elif not isinstance(data, Mapping):
+    elif not isinstance(data, dict):
         raise event_refusal(STRUCTURE, "evtData must be an object of property names and values.")
     if name == CHARGED and isinstance(items := data.get("Items"), list) and len(items) > ITEMS:
         raise event_refusal(TOO_MANY_PROPERTIES, f"Items has {len(items)} entries; {ITEMS} is the most. Send fewer.")
@@ -178,12 +178,17 @@ def _time(given: Any, now: datetime) -> datetime:
         given = int(given) if len(given) < 20 else -1
     if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:  # NaN too
         raise Refusal(TIMESTAMP, TIMESTAMP_TEXT)
-    latest = (now + FUTURE).timestamp()
+    latest = _latest(now)
     if given > latest:
         in_milliseconds = YEAR_2000 * 1000 <= given <= latest * 1000  # no division: `given` may be too large for it
         why = "It is in milliseconds: send seconds." if in_milliseconds else "It lies in the future."
         raise Refusal(TIMESTAMP, f"{TIMESTAMP_TEXT} {why}")
     return datetime.fromtimestamp(given, UTC)
+
+
+@lru_cache(maxsize=16)
+def _latest(now: datetime) -> float:
+    return (now + FUTURE).timestamp()
 
 
 def _uid(record: Mapping[str, Any]) -> str | None:

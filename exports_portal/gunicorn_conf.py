@@ -39,5 +39,7 @@ def is_news(record: logging.LogRecord) -> bool:
 
 def post_worker_init(_worker: Any) -> None:
     from exports_portal.common.database import bound_statements  # Django is set up only now
+    from exports_portal.common.interpreter import collect_garbage_seldom
 
     bound_statements()
+    collect_garbage_seldom()
