@@ -35,8 +35,8 @@ def user(portal: RunningPortal) -> User:
     return User(portal)
 
 
-def test_what_is_uploaded_arrives_at_amplitude_event_by_event(portal: RunningPortal, user: User) -> None:
-    records = shop_events(2_500)
+def test_what_is_uploaded_arrives_at_amplitude_event_by_event(portal: RunningPortal) -> None:
+    user, records = User(portal, name="Event by event"), shop_events(2_500)
     assert user.upload(records)["unprocessed"] == []
     integration = user.integrate(KEY)
     assert KEY not in str(integration)
