@@ -5,6 +5,8 @@ from typing import Any
 
 import orjson
 
+LONGEST_INTEGER = 20  # characters of one that may fit into 64 bits
+
 
 def parse(text: bytes) -> Any:
     """The value; raises ValueError that says "not valid …" and where.
@@ -17,8 +19,14 @@ def parse(text: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         reason = str(error)
     try:
-        return json.loads(text.decode(), strict=False)
+        return json.loads(text.decode(), strict=False, parse_int=_integer)
     except UnicodeDecodeError:
         raise ValueError("not valid UTF-8") from None
     except (ValueError, RecursionError):
         raise ValueError(f"not valid JSON: {reason}") from None
+
+
+def _integer(digits: str) -> float:
+    """As orjson has it: what 64 bits do not hold is a float. A record must not depend on what comes beside it."""
+    number = int(digits) if len(digits) <= LONGEST_INTEGER else 2**64
+    return number if -(2**63) <= number < 2**64 else float(digits)
