@@ -60,7 +60,8 @@ class Pull(models.Model):
     name = models.TextField()
     day = models.DateField()
     state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
-    walk = models.IntegerField(default=0, help_text="how often it was begun")
+    walk = models.IntegerField(default=0, help_text="how often it was begun; never the same number twice")
+    deaths = models.IntegerField(default=0, help_text="of cursors, since it was done last")
     cursor = models.TextField(default="", help_text="CleverTap's, of the next page; empty: to be begun")
     read = models.IntegerField(default=0, help_text="records in this walk")
     captured = models.IntegerField(default=0, help_text="in all walks")
@@ -85,10 +86,11 @@ class Pull(models.Model):
 
 
 class Imported(models.Model):
-    """How often records of one fingerprint were captured, and how often the present walk has met them.
+    """How many events of one fingerprint were captured, and how many of these the present walk has met.
 
-    CleverTap's records have no id. Two that are alike may be two events, so they are counted: a walk that meets more of
-    them than were captured brings new ones.
+    CleverTap's records have no id. Two that are alike may be two events, so they are counted: one is new when its walk
+    has met all that were captured. Records that were refused are not counted. `captured` never falls, as numbers of
+    events that are alike are part of their uids.
     """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
@@ -100,4 +102,9 @@ class Imported(models.Model):
 
     class Meta:
         verbose_name_plural = "imported"
-        constraints = [models.UniqueConstraint(fields=["project", "fingerprint"], name="one_count_per_fingerprint")]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "fingerprint"], name="one_count_per_fingerprint"),
+            models.CheckConstraint(
+                condition=models.Q(met__gte=0) & models.Q(met__lte=models.F("captured")), name="met_what_was_captured"
+            ),
+        ]

@@ -1,120 +1,143 @@
 """Capturing a page that was read: events, fingerprints, counts and cursor in one transaction, under the fence."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
 from django.db.models import F
 
-from events.ingest import Result, ingest
+from events.ingest import ingest, read_records
 from events.models import Identifier
+from events.refusals import RefusedRecord
 from events.refused_uploads import keep
 from sources.clevertap import Page
 from sources.models import Pull, Source
 from sources.records import event_of, fingerprint, profile_of, uid
 
 OWN = "SELECT 1 FROM sources_source WHERE id = %s AND fence = %s AND stopped_at IS NULL FOR UPDATE"
-# In sorted order, so that two sources of a project wait for each other in one direction.
-MEET = """
-INSERT INTO sources_imported AS i (project_id, fingerprint, captured, pull_id, walk, met)
-SELECT %(project)s, m.fingerprint, m.count, %(pull)s, %(walk)s, m.count
-  FROM unnest(%(fingerprints)s::uuid[], %(counts)s::int[]) AS m (fingerprint, count)
+TALLIES = """
+SELECT fingerprint, captured, CASE WHEN (pull_id, walk) = (%s, %s) THEN met ELSE 0 END
+  FROM sources_imported WHERE project_id = %s AND fingerprint = ANY(%s)
+"""
+# No other writes these: a project has one source of an account that is not stopped, and this one is locked.
+KEEP_TALLIES = """
+INSERT INTO sources_imported (project_id, fingerprint, captured, pull_id, walk, met)
+SELECT %(project)s, t.mark, t.captured, %(pull)s, %(walk)s, t.met
+  FROM unnest(%(marks)s::uuid[], %(captured)s::int[], %(met)s::int[]) AS t (mark, captured, met)
     ON CONFLICT (project_id, fingerprint) DO UPDATE
-   SET met = CASE WHEN (i.pull_id, i.walk) = (excluded.pull_id, excluded.walk) THEN i.met ELSE 0 END + excluded.met,
-       captured = greatest(i.captured,
-           CASE WHEN (i.pull_id, i.walk) = (excluded.pull_id, excluded.walk) THEN i.met ELSE 0 END + excluded.met),
-       pull_id = excluded.pull_id, walk = excluded.walk
-RETURNING fingerprint, met
+   SET captured = excluded.captured, pull_id = excluded.pull_id, walk = excluded.walk, met = excluded.met
 """
-FORGET = """
-UPDATE sources_imported i SET captured = i.captured - m.count
-  FROM unnest(%s::uuid[], %s::int[]) AS m (fingerprint, count)
- WHERE i.project_id = %s AND i.fingerprint = m.fingerprint
-"""
-BEFORE = "SELECT fingerprint, captured FROM sources_imported WHERE project_id = %s AND fingerprint = ANY(%s)"
 
 
 class Lost(Exception):
     """The lease is somebody else's, or the source was stopped: nothing was written."""
 
 
+class _Read(NamedTuple):
+    """A record that capture takes. who: the names of its person, as they are stored. upload: the event made of it."""
+
+    record: Any
+    who: tuple[str, ...]
+    upload: dict[str, Any]
+    mark: UUID
+
+
+@dataclass
+class _Tally:
+    """Of one fingerprint, as in `Imported`."""
+
+    captured: int = 0
+    met: int = 0
+
+    def number(self) -> int | None:
+        """The number of one more event that is alike, from 1, when it is new; it counts as captured from now on."""
+        self.met += 1
+        if self.met <= self.captured:
+            return None
+        self.captured = self.met
+        return self.met
+
+    def take_back(self) -> None:
+        """One that was new has been refused."""
+        self.captured -= 1
+        self.met -= 1
+
+
 @transaction.atomic
-def settle(*, source: Source, pull: Pull, page: Page, fence: int, now: datetime) -> Result:
+def settle(*, source: Source, pull: Pull, page: Page, fence: int, now: datetime) -> None:
     """Capture what is new of the page, and move the cursor of its pull. Raises Lost."""
     with connection.cursor() as cursor:
         cursor.execute(OWN, [source.pk, fence])
         if cursor.fetchone() is None:
             raise Lost
-    new = _new(source, pull, page.records)
-    events = [event_of(record, name=pull.name, zone=ZoneInfo(source.timezone)) for _, record in new]
-    uploads = [{**event, "uid": mark} for event, (mark, _) in zip(events, new, strict=True)]
-    profiles = _profiles_of_strangers(source, [record for _, record in new])
-    result = ingest(project=source.project, records=[*profiles, *uploads], now=now)
-    refused = [one.index - len(profiles) for one in result.refused if one.index >= len(profiles)]
-    if result.refused:
-        keep(project=source.project, refused=result.refused, now=now)
-        _forget(source, pull, [new[place][1] for place in refused])
+    read, refused = _read(source, pull, page, now)
+    tallies = _tallies(source, pull, {one.mark for one in read})
+    new = [(one, number) for one in read if (number := tallies[one.mark].number()) is not None]
+    profiles = _profiles_of_strangers(source, [one for one, _ in new])
+    events = [{**one.upload, "uid": uid(one.mark, number)} for one, number in new]
+    result = ingest(project=source.project, records=[*profiles, *events], now=now)
+    # Alike ones have one name, so all of them were taken or none: the numbers of those taken have no gap.
+    not_taken = [new[one.index - len(profiles)][0] for one in result.refused if one.index >= len(profiles)]
+    for one in not_taken:
+        tallies[one.mark].take_back()
+    _keep_tallies(source, pull, tallies)
+    if refused or result.refused:
+        keep(project=source.project, refused=[*refused, *result.refused], now=now)
     is_over = not page.next_cursor
     Pull.objects.filter(pk=pull.pk).update(
         cursor=page.next_cursor,
         read=F("read") + len(page.records),
-        captured=F("captured") + len(uploads) - len(refused),
-        known=F("known") + len(page.records) - len(new),
-        refused=F("refused") + len(refused),
-        **({"state": Pull.State.DONE, "finished_at": now} if is_over else {}),
+        captured=F("captured") + len(new) - len(not_taken),
+        known=F("known") + len(read) - len(new),
+        refused=F("refused") + len(refused) + len(not_taken),
+        **({"state": Pull.State.DONE, "finished_at": now, "deaths": 0} if is_over else {}),
     )
     Source.objects.filter(pk=source.pk).update(failures=0, last_error="")
-    return result
 
 
-def _forget(source: Source, pull: Pull, records: Sequence[Any]) -> None:
-    """What was refused may be captured another time, when the reason is gone."""
-    counts = Counter(fingerprint(record, account_id=source.account_id, name=pull.name) for record in records)
+def _read(source: Source, pull: Pull, page: Page, now: datetime) -> tuple[list[_Read], list[RefusedRecord]]:
+    """The records that capture takes, and those that it does not: these must not count as one that is alike."""
+    zone = ZoneInfo(source.timezone)
+    uploads = [event_of(record, name=pull.name, zone=zone) for record in page.records]
+    accepted, refused = read_records(uploads, now=now)
+    read = []
+    for event in accepted:
+        record = page.records[event.place]
+        who = tuple(name for name in (event.identity, event.device) if name)
+        mark = fingerprint(record, account_id=source.account_id, name=pull.name)
+        read.append(_Read(record, who, uploads[event.place], mark))
+    return read, refused
+
+
+def _tallies(source: Source, pull: Pull, marks: Collection[UUID]) -> dict[UUID, _Tally]:
     with connection.cursor() as cursor:
-        cursor.execute(FORGET, [list(counts), list(counts.values()), source.project_id])
+        cursor.execute(TALLIES, [pull.pk, pull.walk, source.project_id, list(marks)])
+        found = {mark: _Tally(captured, met) for mark, captured, met in cursor.fetchall()}
+    return {mark: found.get(mark) or _Tally() for mark in marks}
 
 
-def _new(source: Source, pull: Pull, records: Sequence[Any]) -> list[tuple[str, Any]]:
-    """Those that were never captured, each with its uid. Alike ones are told apart by their number in the walk."""
-    marks = [fingerprint(record, account_id=source.account_id, name=pull.name) for record in records]
-    counts = Counter(marks)
-    ordered = sorted(counts)
+def _keep_tallies(source: Source, pull: Pull, tallies: dict[UUID, _Tally]) -> None:
+    kept = sorted((mark, tally) for mark, tally in tallies.items() if tally.captured)
     values: dict[str, Any] = {
         "project": source.project_id,
         "pull": pull.pk,
         "walk": pull.walk,
-        "fingerprints": ordered,
-        "counts": [counts[mark] for mark in ordered],
+        "marks": [mark for mark, _ in kept],
+        "captured": [tally.captured for _, tally in kept],
+        "met": [tally.met for _, tally in kept],
     }
     with connection.cursor() as cursor:
-        cursor.execute(BEFORE, [source.project_id, ordered])
-        before: dict[UUID, int] = dict(cursor.fetchall())
-        cursor.execute(MEET, values)
-        met: dict[UUID, int] = dict(cursor.fetchall())
-    number = {mark: met[mark] - counts[mark] for mark in ordered}
-    new = []
-    for mark, record in zip(marks, records, strict=True):
-        number[mark] += 1
-        if number[mark] > before.get(mark, 0):
-            new.append((uid(mark, number[mark]), record))
-    return new
+        cursor.execute(KEEP_TALLIES, values)
 
 
-def _profiles_of_strangers(source: Source, records: Iterable[Any]) -> list[dict[str, Any]]:
+def _profiles_of_strangers(source: Source, new: Iterable[_Read]) -> list[dict[str, Any]]:
     """Profiles of people whom nothing leads to yet. Those who are known keep theirs: CleverTap's has no date."""
-    profiles: dict[str, dict[str, Any]] = {}
-    for record in records:
-        if profile := profile_of(record):
-            profiles[str(profile.get("identity") or profile.get("objectId"))] = profile
-    names = {str(one[key]) for one in profiles.values() for key in ("identity", "objectId") if key in one}
+    told = {one.who[0]: (one.who, profile) for one in new if (profile := profile_of(one.record))}
+    names = {name for who, _ in told.values() for name in who}
     found = Identifier.objects.filter(project=source.project_id, kind__in=Identifier.Kind.values, value__in=names)
     known = set(found.values_list("value", flat=True))
-    return [
-        one
-        for one in profiles.values()
-        if not known & {str(one[key]) for key in ("identity", "objectId") if key in one}
-    ]
+    return [profile for who, profile in told.values() if known.isdisjoint(who)]

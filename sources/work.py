@@ -31,7 +31,7 @@ from sources.settle import Lost, settle
 SLICE_SECONDS = 20.0
 LEASE_SECONDS = 120  # longer than a request may take, and renewed before each
 AT_ONCE = 3  # requests to one account (CleverTap, 2.1)
-WALKS = 5  # a pull whose cursor dies so often is told to people
+DEATHS = 5  # a pull whose cursor died so often has to wait, and people are told
 RING_AGAIN_SECONDS = 10
 LONGEST_WAIT = 900.0
 
@@ -157,24 +157,25 @@ class _Turn:
             self._refuse(pull.name, error)
 
     def _begin(self, pull: Pull, cursor: str) -> None:
-        if not cursor:
-            self._settle(pull, Page([], ""))
-            return
         self._own_pulls().filter(pk=pull.pk).update(
             cursor=cursor, walk=F("walk") + 1, read=0, known=0, refused=0, error=""
         )
+        if not cursor:
+            self._settle(pull, Page([], ""))
 
     def _settle(self, pull: Pull, page: Page) -> None:
         settle(source=self.source, pull=pull, page=page, fence=self.fence, now=self.now)
+        self.source.failures = 0
         log.info("source.page", source=self.source.pk, name=pull.name, day=str(pull.day), records=len(page.records))
 
     def _again(self, pull: Pull, error: ClevertapError) -> None:
         """The whole day anew: what was captured of it is known by its fingerprint."""
-        self._own_pulls().filter(pk=pull.pk).update(cursor="", error=str(error))
+        deaths = pull.deaths + 1
+        self._own_pulls().filter(pk=pull.pk).update(cursor="", deaths=deaths, error=str(error))
         log.warning("source.walk_again", source=self.source.pk, name=pull.name, day=str(pull.day), why=str(error))
-        if pull.walk >= WALKS:
-            Pull.objects.filter(pk=pull.pk).update(walk=0)
-            raise Wait(f"CleverTap ended the reading of {pull.name} on {pull.day} {WALKS} times. {error}")
+        if deaths >= DEATHS:
+            why = f"CleverTap ended the reading of {pull.name} on {pull.day} {deaths} times. {error}"
+            raise Wait(why, _backoff(deaths - DEATHS))
 
     def _refuse(self, name: str, error: ClevertapError) -> None:
         """Not on one day more than on another: no request for all the others."""
@@ -191,8 +192,13 @@ class _Turn:
         log.warning("source.wait", source=self.source.pk, why=str(error), failures=failures)
         if error.seconds is not None:
             return error.seconds
-        return min(LONGEST_WAIT, 5.0 * 2 ** min(failures, 10)) * random.uniform(0.5, 1)  # noqa: S311 jitter
+        return _backoff(failures)
 
     def _fault(self, why: str) -> None:
         Source.objects.filter(pk=self.source.pk, fence=self.fence).update(fault=why, last_error="")
         log.error("source.fault", source=self.source.pk, why=why)
+
+
+def _backoff(failures: int) -> float:
+    """Seconds, doubled with each failure, with jitter."""
+    return min(LONGEST_WAIT, 5.0 * 2 ** min(failures, 10)) * random.uniform(0.5, 1)  # noqa: S311 jitter

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from django.db import connection
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
@@ -58,6 +59,7 @@ class Account:
         if start != CURSOR:
             return _json({"status": "fail", "error": "Incorrect Usage", "code": 3})
         self.on_page()
+        connection.close()  # of this thread, which ends
         pages = self.days.get((bytes.fromhex(name).decode(), int(day)), [[]])
         following = int(number) + 1
         more = {"next_cursor": f"{CURSOR}.{name}.{day}.{following}"} if following < len(pages) else {}

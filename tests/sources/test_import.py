@@ -10,31 +10,16 @@ from django.db import connection
 from events.models import Event, Person, RefusedUpload
 from projects.models import Project
 from sources import actions
-from sources.models import Imported, Pull, Source
+from sources.models import Imported, Source
 from sources.work import ring_due, work
 from tests.events.capture import NOW, capture, profile, stored
 from tests.factories import TESTS
 from tests.sources.account import CURSOR, Account, record
 from tests.sources.conftest import source_of
+from tests.sources.turns import numbers, only, turn, turn_by_turn
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DAY = ("UTM Visited", 20261119)
-
-
-def turn(source: Source, **options: Any) -> Source:
-    """One turn of a worker, as soon as it may; the source afterwards."""
-    Source.objects.filter(pk=source.pk).update(not_before=None)
-    work(source.pk, now=NOW, **options)
-    source.refresh_from_db()
-    return source
-
-
-def numbers(project: Project) -> list[Any]:
-    return [orjson.loads(row.properties)["n"] for row in stored(project)]
-
-
-def only(source: Source) -> Pull:
-    return Pull.objects.get(source=source)
 
 
 def test_a_record_becomes_an_event_and_a_person(project: Project, account: Account) -> None:
@@ -119,7 +104,6 @@ def test_a_worker_that_dies_goes_on_where_it_was(project: Project, account: Acco
     turn(source)
     assert numbers(project) == [1, 2, 1]
     assert only(source).cursor.endswith(".2")
-    Source.objects.filter(pk=source.pk).update(lease_until=None)
     account.on_page = lambda: None
     turn(source)
     assert numbers(project) == [1, 2, 1, 3]
@@ -136,13 +120,6 @@ def test_a_cursor_that_died_begins_the_day_again_without_doubles(project: Projec
     assert numbers(project) == [1, 1, 2]
     assert len(account.begun) == 2
     assert (only(source).state, only(source).walk, only(source).known) == ("done", 2, 2)
-
-
-def turn_by_turn(source: Source, requests: int) -> None:
-    """So many requests, in turns that are over at once."""
-    for _ in range(requests):
-        Source.objects.filter(pk=source.pk).update(not_before=None)
-        work(source.pk, now=NOW, seconds=0)
 
 
 @pytest.mark.parametrize(
