@@ -13,6 +13,9 @@ import orjson
 import requests
 from requests.utils import get_environ_proxies
 
+from events import json_text
+from events.text import clean_text
+
 BATCH = 1_000
 TIMEOUT = (5.0, 60.0)  # seconds: to connect, and of silence
 MAX_ANSWER_BYTES = 64 * 2**20
@@ -148,12 +151,12 @@ def _body(response: requests.Response) -> bytes:
 def _verdict(status: int, content: bytes) -> Mapping[str, Any]:
     """The answer of a call that went well. Many failures are HTTP 200 with a status of their own."""
     try:
-        answer = orjson.loads(content)
-    except orjson.JSONDecodeError:
+        answer = json_text.parse(content)
+    except ValueError:
         answer = None
     if not isinstance(answer, Mapping):
         answer = {}
-    error = str(answer.get("error") or f"HTTP {status}")[:300]
+    error = clean_text(str(answer.get("error") or f"HTTP {status}")[:300])
     code = answer.get("code")
     if status == requests.codes.ok and answer.get("status") == "success":
         return answer

@@ -1,6 +1,7 @@
 """CleverTap's event records as upload records, and their fingerprints."""
 
 import hashlib
+import json
 import re
 import uuid
 from collections.abc import Mapping
@@ -25,7 +26,8 @@ def event_of(record: Any, *, name: str, zone: ZoneInfo) -> dict[str, Any]:
         return {"type": "event", "evtName": name}
     profile = _mapping(record.get("profile"))
     device = {own: profile[key] for key, own in DEVICE.items() if profile.get(key) is not None}
-    data = {**device, **_mapping(record.get("session_props")), **_mapping(record.get("event_props"))}
+    given = _properties(record)
+    data = {**device, **given} if isinstance(given, Mapping) else given
     return {"type": "event", "evtName": name, "evtData": data, "ts": _epoch(record.get("ts"), zone), **_who(profile)}
 
 
@@ -37,19 +39,33 @@ def profile_of(record: Any) -> dict[str, Any] | None:
     return {"type": "profile", "profileData": data, **_who(profile)} if data else None
 
 
-def fingerprint(record: Any, *, account_id: str, name: str) -> uuid.UUID:
-    """The same each time the event is read: made of what never changes of it, so not of the profile around it."""
-    given = record if isinstance(record, Mapping) else {"record": record}
-    profile = _mapping(given.get("profile"))
+def fingerprint(record: Mapping[str, Any], *, account_id: str, name: str) -> uuid.UUID:
+    """The same each time the event is read: made of what never changes of it, so not of the profile around it.
+
+    The record is one that capture takes.
+    """
+    profile = _mapping(record.get("profile"))
     who = profile.get("objectId") or _who(profile).get("identity")
-    parts = [account_id, name, who, given.get("ts"), given.get("event_props"), given.get("session_props")]
-    text = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
+    parts = [account_id, name, who, record.get("ts")]
+    try:
+        text = orjson.dumps(
+            [*parts, record.get("event_props"), record.get("session_props")], option=orjson.OPT_SORT_KEYS
+        )
+    except TypeError:  # integers beyond 64 bits, lone surrogates, or a deep value in the shade of another
+        text = json.dumps([*parts, _properties(record)], sort_keys=True).encode()
     return uuid.UUID(bytes=hashlib.sha256(text).digest()[:16], version=5)
 
 
 def uid(mark: uuid.UUID, number: int) -> str:
     """Of the so-manieth event with this fingerprint, from 1."""
     return str(mark if number == 1 else uuid.uuid5(mark, str(number)))
+
+
+def _properties(record: Mapping[str, Any]) -> Any:
+    """Those of session and event as one; what is no object is given back for capture to refuse."""
+    parts = [record.get("session_props") or {}, record.get("event_props") or {}]
+    odd = [part for part in parts if not isinstance(part, Mapping)]
+    return odd[0] if odd else {**parts[0], **parts[1]}
 
 
 def _who(profile: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,15 +78,15 @@ def _who(profile: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _epoch(given: Any, zone: ZoneInfo) -> Any:
-    """Epoch seconds; what is no local time stays as it is, and capture will say so."""
-    text = str(given)
+    """Epoch seconds; of what is no local time, something that capture refuses."""
+    text = str(given) if isinstance(given, str | int) else ""
     if not LOCAL_TIME.fullmatch(text):
         return given if given is not None else ""
     try:
         moment = datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=zone)
-    except ValueError:
-        return text
-    return int(moment.astimezone(UTC).timestamp())
+        return int(moment.astimezone(UTC).timestamp())
+    except (ValueError, OverflowError):  # no such time, or beyond the years 1 to 9999 in UTC
+        return f"{text}, which is no time"
 
 
 def _mapping(given: Any) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import F, QuerySet
 
 from exports_portal.common import bells
+from exports_portal.common.database import AWAY
 from exports_portal.common.encrypted import SecretUnreadable
 from exports_portal.common.slots import NoSlot, slot
 from sources.clevertap import (
@@ -123,6 +124,13 @@ class _Turn:
                 except BadAccount as error:
                     self._fault(str(error))
                     return 0.0
+                except (Lost, *AWAY):
+                    raise
+                except Exception as error:  # or it would ask CleverTap for the same again and again, and tell nobody
+                    log.exception("source.failed", source=self.source.pk, name=pull.name, day=str(pull.day))
+                    return self._wait(
+                        Wait(f"Reading {pull.name} on {pull.day} failed ({type(error).__name__}). The log says more.")
+                    )
                 if monotonic() >= self.deadline:
                     break
         return 0.0
