@@ -14,7 +14,13 @@ import orjson
 LOCAL_TIME = re.compile(r"[0-9]{14}")
 PROFILE = {"name": "Name", "email": "Email", "phone": "Phone"}
 # Device fields, under the names that uploads have for them.
-DEVICE = {"app_version": "CT App Version", "os_version": "CT OS Version", "model": "Model"}
+DEVICE = {
+    "app_version": "CT App Version",
+    "os_version": "CT OS Version",
+    "model": "Model",
+    "make": "Make",
+    "platform": "Platform",
+}
 
 
 def event_of(record: Any, *, name: str, zone: ZoneInfo) -> dict[str, Any]:

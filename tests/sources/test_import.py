@@ -33,6 +33,8 @@ def test_a_record_becomes_an_event_and_a_person(project: Project, account: Accou
         "CT App Version": "1.1.7",
         "CT OS Version": "10",
         "Model": "M2006C3MII",
+        "Make": "xiaomi",
+        "Platform": "Android",
         "session_source": "Others",
         "utm_source": "google-play",
         "utm_medium": "organic",
