@@ -14,6 +14,11 @@ from sources.models import Pull, Source
 from sources.planning import plan
 from sources.spec import KEPT, SourceSpec, spec_of
 
+ZONE_IS_FIXED = (
+    "Events were captured with the present time zone, and they keep their times. For days that were not read yet, "
+    "stop this source and create one with the other zone."
+)
+
 
 @transaction.atomic
 def create_source(*, project: Project, spec: SourceSpec, by: Actor, now: datetime) -> Source:
@@ -32,7 +37,7 @@ def edit_source(*, source: Source, spec: SourceSpec, by: Actor, now: datetime) -
     source = _locked(source)
     before = _shown(source)
     if spec.timezone != source.timezone and source.pulls.filter(captured__gt=0).exists():
-        raise Invalid({"timezone": ["Events were captured with the present time zone. Stop the source to change it."]})
+        raise Invalid({"timezone": [ZONE_IS_FIXED]})
     source.fault, source.last_error, source.failures, source.not_before = "", "", 0, None
     _apply(source, replace(spec, account_id=source.account_id), now=now)
     after = _shown(source)

@@ -99,7 +99,7 @@ def test_an_edit_plans_anew_and_keeps_the_passcode(site: Site, root: str, source
     first, second = date(2026, 11, 1), date(2026, 11, 2)
     assert pulls == {("Charged", first, "done"), ("Searched", first, "waiting"), ("Searched", second, "waiting")}
     other_zone = site.post(f"{root}{source.pk}/edit/", {**edited, "timezone": "UTC"})
-    assert "Events were captured with the present time zone" in text(other_zone)
+    assert "Events were captured with the present time zone, and they keep their times" in text(other_zone)
 
 
 def test_progress_is_live_and_equals_a_reload(site: Site, root: str, source: Source) -> None:

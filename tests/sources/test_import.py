@@ -94,6 +94,15 @@ def test_another_source_of_the_same_account_brings_nothing_twice(project: Projec
     assert numbers(project) == [1]
 
 
+def test_another_time_zone_is_for_days_that_were_not_read_yet(project: Project, account: Account) -> None:
+    account.days = {DAY: [[record(1)]], ("UTM Visited", 20261118): [[record(2, ts=20261118054937)]]}
+    first = turn(source_of(project))
+    actions.stop_source(source=first, by=TESTS, now=NOW)
+    turn(source_of(project, timezone="UTC", date_from=date(2026, 11, 18)))
+    hours = {row.occurred_at.hour for row in stored(project)}
+    assert (numbers(project), hours) == ([1, 2], {0, 5})
+
+
 def test_a_worker_that_dies_goes_on_where_it_was(project: Project, account: Account) -> None:
     account.days[DAY] = [[record(1)], [record(2), record(1)], [record(3)]]
     source = source_of(project)
