@@ -28,6 +28,7 @@ from events.refusals import (
     Refusal,
     profile_refusal,
 )
+from events.text import as_text
 
 CONTACT_CHARACTERS = 512
 TOKEN_CHARACTERS = 4_096
@@ -44,8 +45,8 @@ STANDARD_NAMES = {
     **{name.lower(): name for name in ("Gender", "DOB", "Age", "Photo", "Employed", "Education", "Married")},
 }
 IDENTITY = "identity"
-# These may not be multi-value (CleverTap's Android SDK, validation).
-SINGLE = frozenset({*COLUMNS, "education", "married", "dob", "gender", "age", "birthday", "fbid", "gpid", IDENTITY})
+# These may not be multi-value (CleverTap's Android SDK, validation); of operators they take $delete alone.
+SINGLE = frozenset({*STANDARD_NAMES, "birthday", "fbid", "gpid", IDENTITY})
 _YES_NO = {"true": True, "1": True, "false": False, "0": False}
 _PHONE = re.compile(r"\+?[0-9]{5,15}")
 _PHONE_FILLERS = re.compile(r"[\s().\-]")
@@ -88,12 +89,11 @@ def read_update(data: Any, *, limit: int) -> Update:
 def _read_property(update: Update, lower: str, key: str, value: Any) -> None:
     if is_operation(value):
         operation = read_operation(key, value)
-        if operation.operator != DELETE:
-            if lower in SINGLE:
-                raise profile_refusal(STRUCTURE, f"{key} has one value: {operation.operator} is for other properties.")
+        if operation.operator == DELETE:
+            value = None
+        elif lower not in SINGLE:
             update.operations.append(operation)
             return
-        value = None
     if value is None:
         update.removed.append(key)
     else:
@@ -132,7 +132,7 @@ def _email(value: Any) -> str:
 
 
 def _phone(value: Any) -> str:
-    text = "" if isinstance(value, bool | list | dict) else _PHONE_FILLERS.sub("", str(value))
+    text = _PHONE_FILLERS.sub("", value) if isinstance(value, str) else _digits(value)
     if not _PHONE.fullmatch(text):
         raise profile_refusal(PHONE, "Phone number is not valid.")
     return text
@@ -145,10 +145,15 @@ def _name(value: Any) -> str:
 
 
 def _age(value: Any) -> Any:
-    text = "" if isinstance(value, bool) else str(value)
+    text = value if isinstance(value, str) else _digits(value)
     if not (text.isascii() and text.isdigit() and int(text[:4]) <= 150 and len(text) <= 3):
         raise profile_refusal(AGE, "Age is invalid.")
-    return value
+    return value if isinstance(value, str) else int(value)
+
+
+def _digits(value: Any) -> str:
+    """A number as it is typed; nothing of any other kind."""
+    return as_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
 def _one_of(code: int, why: str, *allowed: str) -> Callable[[Any], Any]:

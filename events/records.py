@@ -26,7 +26,7 @@ from events.refusals import (
     Refusal,
     event_refusal,
 )
-from events.text import clean_text, is_odd_name
+from events.text import as_text, clean_text, is_odd_name
 
 NAME_CHARACTERS = 512
 ITEMS = 256  # of a Charged event
@@ -148,7 +148,7 @@ def read_identity(given: Any) -> str | None:
     is_nothing = isinstance(given, float) and not math.isfinite(given)  # NaN would be one person for many
     if is_nothing or isinstance(given, bool) or not isinstance(given, str | int | float):
         raise Refusal(IDENTITY_MISSING, "An identity must be text or a number.")
-    identity = clean_text(_as_text(given)).strip()
+    identity = clean_text(as_text(given)).strip()
     if len(identity) > IDENTITY_CHARACTERS:
         raise Refusal(
             IDENTITY_MISSING, f"The identity has {len(identity)} characters; {IDENTITY_CHARACTERS} is the most."
@@ -163,11 +163,6 @@ def _device(given: Any) -> str:
             OBJECT_ID, "objectId is not valid. It has 1 to 64 characters out of A-Z, a-z, 0-9 and ( ) ! : @ $ _ -"
         )
     return device
-
-
-def _as_text(given: str | float) -> str:
-    """Ids sent as numbers: 42 and 42.0 are one person."""
-    return str(int(given)) if isinstance(given, float) and given.is_integer() else str(given)
 
 
 def _time(given: Any, now: datetime) -> datetime:

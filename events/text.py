@@ -18,6 +18,11 @@ def _replacement(match: re.Match[str]) -> str:
     return "-" if match.group() in "\x00\t" else "?"
 
 
+def as_text(given: str | float) -> str:
+    """An id or number as text, however it was sent: 42 and 42.0 are one."""
+    return str(int(given)) if isinstance(given, float) and given.is_integer() else str(given)
+
+
 def is_odd_name(name: str) -> bool:
     """Whether it has a character that CleverTap forbids in names, such as % . : or a quote."""
     return _FORBIDDEN_IN_NAMES.search(name) is not None

@@ -149,3 +149,33 @@ def test_only_a_persons_own_keys_count_towards_the_256(project: Project) -> None
     assert [one.code for one in capture(project, profile(one_more=1)).refused] == [522]
     assert [one.code for one in capture(project, profile(one_more={"$add": ["a"]})).refused] == [522]
     assert capture(project, profile(k0={"$delete": 1}, one_more=1)).refused == []
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"Employed": {"$set": ["maybe"]}}, 517),
+        ({"Employed": ["Y"]}, 517),
+        ({"MSG-email": {"$add": ["x"]}}, 512),
+        ({"msg-sms": {"$incr": 5}}, 512),
+        ({"Photo": ["a.png"]}, 512),
+        ({"photo": {"$add": ["a.png"]}}, 512),
+    ],
+)
+def test_operators_and_lists_go_around_no_check_of_a_field(project: Project, given: dict[str, Any], code: int) -> None:
+    assert [one.code for one in capture(project, profile(**given)).refused] == [code]
+    assert not Person.objects.exists()
+
+
+def test_numbers_may_be_written_as_floats(project: Project) -> None:
+    assert capture(project, profile(Phone=35922333232.0, Age=25.0)).refused == []
+    person = Person.objects.get()
+    assert (person.phone, person.properties) == ("35922333232", {"Age": 25})
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [({"Phone": -35922333232}, 516), ({"Phone": 12345.5}, 516), ({"Age": 25.5}, 520), ({"Age": [25]}, 520)],
+)
+def test_other_numbers_are_no_phone_and_no_age(project: Project, given: dict[str, Any], code: int) -> None:
+    assert [one.code for one in capture(project, profile(**given)).refused] == [code]
