@@ -1,6 +1,5 @@
 """POST /1/upload (CleverTap, upload events): each refused record is named with its reason, and sinks no other."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,9 +7,9 @@ import orjson
 from django.conf import settings
 from django.http import HttpRequest
 
-from events import catalogue, refused_uploads
+from events import catalogue, json_text, refused_uploads
 from events.api_bodies import read_records
-from events.api_calls import UPLOADS_AT_ONCE, clevertap_call
+from events.api_calls import UPLOADS_AT_ONCE, clevertap_call, is_true
 from events.ingest import ingest
 from events.refusals import RefusedRecord
 from projects.models import Project
@@ -19,7 +18,7 @@ from projects.models import Project
 @clevertap_call("POST", slots=("upload", UPLOADS_AT_ONCE))
 def upload(request: HttpRequest, project: Project) -> dict[str, Any]:
     """POST /1/upload: events, profiles and tokens, up to 1,000; with ?dryRun=1 they are checked only."""
-    now, dry_run = datetime.now(UTC), request.GET.get("dryRun") in ("1", "true")
+    now, dry_run = datetime.now(UTC), is_true(request, "dryRun", default=False)
     result = ingest(
         project=project,
         records=read_records(request),
@@ -43,10 +42,6 @@ def _unprocessed(refused: RefusedRecord) -> dict[str, Any]:
 def _echo(record: Any) -> orjson.Fragment:
     """The record as it came; null for one that has no form in JSON, as the answer must not fail for it."""
     try:
-        return orjson.Fragment(orjson.dumps(record))
-    except TypeError:
-        pass
-    try:
-        return orjson.Fragment(json.dumps(record, allow_nan=False))
+        return orjson.Fragment(json_text.dump(record))
     except (ValueError, RecursionError):
         return orjson.Fragment(b"null")

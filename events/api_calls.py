@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-import orjson
 import structlog
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -15,6 +14,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from events import json_text
 from events.positions import RestoredDump
 from exports_portal.common import rate_limits
 from exports_portal.common.database import AWAY, reason
@@ -100,6 +100,9 @@ def _guarded(
         log.warning("capture.failed", call=kind, account=account_id[:ACCOUNT_CHARACTERS], why=reason(error))
     except DatabaseError:
         log.exception("capture.failed", call=kind, account=account_id[:ACCOUNT_CHARACTERS])
+    except Exception:  # clients read JSON, also when the fault is ours
+        log.exception("call.failed", call=kind, account=account_id[:ACCOUNT_CHARACTERS])
+        return _failure(500, "The portal failed at this call. Its log says why.", code=SERVER_ERROR)
     return _failure(503, "The portal could not do it now; nothing was changed. Send it again.", code=SERVER_ERROR)
 
 
@@ -113,9 +116,14 @@ def _project(account_id: str, passcode: str) -> Project:
 
 @csrf_exempt
 @login_not_required
-def not_offered(request: HttpRequest, path: str) -> HttpResponse:
+def not_offered(request: HttpRequest, **_: str) -> HttpResponse:
     """What CleverTap has and the portal does not is named, and never taken for a page."""
-    return _failure(404, f"/1/{path} is not offered by this portal. See its documentation for the calls that are.")
+    return _failure(404, f"{request.path} is not offered by this portal. See its documentation for the calls that are.")
+
+
+def is_true(request: HttpRequest, name: str, *, default: bool) -> bool:
+    """A switch of the address, in the spelling of any language."""
+    return request.GET.get(name, str(default)).lower() in ("true", "1")
 
 
 def _refusal(failed: CallFailed) -> HttpResponse:
@@ -130,7 +138,7 @@ def _failure(
 
 def _json(status: int, content: dict[str, Any], headers: dict[str, str] | None = None) -> HttpResponse:
     return HttpResponse(
-        orjson.dumps(content),
+        json_text.dump(content),
         status=status,
         headers={**CORS, **(headers or {})},
         content_type="application/json;charset=utf-8",

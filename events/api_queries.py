@@ -12,6 +12,7 @@ from events import catalogue, json_text
 from events.api_bodies import read_json
 from events.api_calls import CallFailed
 from events.property_filters import PropertyFilter, Unusable, read_filters
+from events.text import clean_text
 from projects.models import Project
 
 FILTERS = ("event_properties", "props")  # the second is the name that CleverTap's own clients use
@@ -74,9 +75,12 @@ def _body(request: HttpRequest) -> Mapping[str, Any]:
 def _day(body: Mapping[str, Any], key: str) -> date:
     given = str(body.get(key, ""))
     try:
-        return date.fromisoformat(f"{given[:4]}-{given[4:6]}-{given[6:]}")
+        day = date.fromisoformat(f"{given[:4]}-{given[4:6]}-{given[6:]}")
     except ValueError:
         raise CallFailed(400, f'"{key}" must be a day like 20261231.') from None
+    if not date.min < day < date.max:  # the day after it, and its midnight in UTC, must exist
+        raise CallFailed(400, f'"{key}" must be a day from 00010102 to 99991230.')
+    return day
 
 
 def _midnight(day: date, project: Project) -> datetime:
@@ -88,7 +92,7 @@ def _name(body: Mapping[str, Any], project: Project) -> tuple[str, int]:
     name = body.get("event_name")
     if not isinstance(name, str) or not name:
         raise CallFailed(400, "event_name is missing.")
-    found = catalogue.ids_by_name(project.pk, [name.replace("\0", "-")])
+    found = catalogue.ids_by_name(project.pk, [clean_text(name)])
     if not found:  # in CleverTap's words, its code and its status of 200
         raise CallFailed(200, json.dumps([f"Invalid event : {name}"], ensure_ascii=False), code=400)
     return next(iter(found.items()))

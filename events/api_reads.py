@@ -8,7 +8,7 @@ import orjson
 from django.http import HttpRequest
 
 from events import api_records, cursors, positions, reading
-from events.api_calls import READS_AT_ONCE, CallFailed, clevertap_call
+from events.api_calls import READS_AT_ONCE, CallFailed, clevertap_call, is_true
 from events.api_queries import Query, read_query
 from events.property_filters import PropertyFilter
 from projects.models import Project
@@ -111,15 +111,11 @@ def batch_of(request: HttpRequest) -> int:
 
 def _fields(request: HttpRequest, query: Query) -> api_records.Fields:
     return api_records.Fields(
-        app=_is_true(request, "app", default=False),
-        profile=_is_true(request, "profile", default=True),
-        events=_is_true(request, "events", default=True),
+        app=is_true(request, "app", default=False),
+        profile=is_true(request, "profile", default=True),
+        events=is_true(request, "events", default=True),
         session=query.name == api_records.SESSION_EVENT,
     )
-
-
-def _is_true(request: HttpRequest, name: str, *, default: bool) -> bool:
-    return request.GET.get(name, str(default)).lower() in ("true", "1")
 
 
 @clevertap_call("POST", "GET", slots=("read", READS_AT_ONCE), busy=busy)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import connection
 
+from events import json_text
 from events.lifetimes import lifetimes
 from events.models import Flag
 from events.profiles import PUSH_TOKEN
@@ -63,7 +64,7 @@ def _profile(people: Mapping[int, "_Person"], row: Found, fields: Fields) -> str
         own["identity"] = identity
     if fields.app and row.flags & Flag.WELL_KNOWN:
         own |= _device(json.loads(row.properties))
-    return orjson.dumps(own).decode()[:-1] + person.text + "}"
+    return json_text.dump(own).decode()[:-1] + person.text + "}"
 
 
 def _device(properties: Mapping[str, Any]) -> dict[str, Any]:

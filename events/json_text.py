@@ -1,4 +1,4 @@
-"""Reading JSON as people send it."""
+"""Reading JSON as people send it, and writing what is stored."""
 
 import json
 from typing import Any
@@ -30,3 +30,14 @@ def _integer(digits: str) -> float:
     """As orjson has it: what 64 bits do not hold is a float. A record must not depend on what comes beside it."""
     number = int(digits) if len(digits) <= LONGEST_INTEGER else 2**64
     return number if -(2**63) <= number < 2**64 else float(digits)
+
+
+def dump(value: Any) -> bytes:
+    """The value as JSON. Raises ValueError or RecursionError for one that has no such form.
+
+    orjson takes neither integers beyond 64 bits, as which jsonb hands out large floats, nor lone surrogates.
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, allow_nan=False).encode()

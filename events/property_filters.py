@@ -1,9 +1,12 @@
 """Filters on the properties of events, as SQL over the alias `e`."""
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
+
+from events.text import clean_text
 
 MOST = 20
 
@@ -48,19 +51,20 @@ def read_filters(given: Any) -> tuple[PropertyFilter, ...]:
 
 
 def _read(one: Any) -> PropertyFilter:
-    if not isinstance(one, Mapping) or not isinstance(one.get("name"), str) or "\0" in one["name"]:
+    if not isinstance(one, Mapping) or not isinstance(one.get("name"), str):
         raise Unusable('A filter of event_properties must be like {"name": "Price", "operator": "gt", "value": 10}.')
     operator = one.get("operator", "equals")
     if not isinstance(operator, str) or operator not in CONDITIONS:
         raise Unusable(f"There is no operator {operator}. Offered are: {', '.join(CONDITIONS)}.")
-    return PropertyFilter(one["name"], operator, VALUES[operator](one["name"], one.get("value")))
+    name = clean_text(one["name"])  # as it was stored
+    return PropertyFilter(name, operator, VALUES[operator](name, one.get("value")))
 
 
 def _texts(name: str, value: Any) -> list[str]:
     values = value if isinstance(value, list) else [value]
     if not values or not all(isinstance(item, str | int | float | bool) for item in values):
         raise Unusable(f"The filter on {name} needs a value: a text, a number, true, false, or a list of these.")
-    return [item if isinstance(item, str) else json.dumps(item) for item in values]
+    return [clean_text(item) if isinstance(item, str) else json.dumps(item) for item in values]
 
 
 def _patterns(name: str, value: Any) -> list[str]:
@@ -68,28 +72,30 @@ def _patterns(name: str, value: Any) -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_").replace("\0", "")
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _values(name: str, value: Any) -> list[str]:
     """As text and as number, whichever it was sent as: clients that read their filters from a form know texts only."""
     texts = _texts(name, value)
-    return [json.dumps(text.replace("\0", "")) for text in texts] + [text for text in texts if _is_scalar(text)]
+    scalars = [_scalar(text) for text in texts]
+    return [json.dumps(text) for text in texts] + [json.dumps(value) for value in scalars if value is not None]
 
 
-def _is_scalar(text: str) -> bool:
+def _scalar(text: str) -> float | bool | None:
+    """The number, true or false that a text is, as capture reads it; None for any other text."""
     try:
-        value = json.loads(text, parse_constant=lambda _: [])
-    except ValueError:
-        return False
-    return isinstance(value, bool | int | float)
+        value = json.loads(text)
+        return value if isinstance(value, bool | int | float) and math.isfinite(value) else None
+    except (ValueError, OverflowError, RecursionError):
+        return None
 
 
 def _number(name: str, value: Any) -> str:
-    text = _texts(name, value)[0]
-    if isinstance(value, list | bool) or not _is_scalar(text) or text in ("true", "false"):
+    number = _scalar(_texts(name, value)[0])
+    if isinstance(value, list) or number is None or isinstance(number, bool):
         raise Unusable(f"The filter on {name} compares numbers; its value is none.")
-    return text
+    return json.dumps(number)
 
 
 def _nothing(_name: str, _value: Any) -> None:

@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from events import api_calls
 from exports_portal import health, metrics
 
 urlpatterns = [
@@ -11,6 +12,7 @@ urlpatterns = [
     path("metrics", metrics.metrics, name="metrics"),
     path("admin/", admin.site.urls),
     path("1/", include("events.api_urls")),  # CleverTap's API
+    path("getSchema", api_calls.not_offered),  # of the same API
     path("api/", include("exports_portal.api_urls")),  # v1/, schema/, docs/
     path("", include("projects.urls")),
     path("", include("partners.urls")),

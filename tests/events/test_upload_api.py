@@ -99,8 +99,9 @@ def test_nothing_to_store_is_no_fault(headers: dict[str, str]) -> None:
     assert send(headers, {"d": []}).json() == {"status": "success", "processed": 0, "unprocessed": []}
 
 
-def test_a_dry_run_answers_the_same_and_stores_nothing(headers: dict[str, str]) -> None:
-    answer = send(headers, {"d": [event(), event(name="")]}, url=f"{URL}?dryRun=1")
+@pytest.mark.parametrize("yes", ["1", "true", "True"])
+def test_a_dry_run_answers_the_same_and_stores_nothing(headers: dict[str, str], yes: str) -> None:
+    answer = send(headers, {"d": [event(), event(name="")]}, url=f"{URL}?dryRun={yes}")
     assert (answer.json()["status"], answer.json()["processed"]) == ("partial", 1)
     assert not Event.objects.exists()
     assert send(headers, {"d": [event()]}, url=f"{URL}?dryRun=0").json()["processed"] == 1

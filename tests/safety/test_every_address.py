@@ -106,6 +106,7 @@ OPEN = {
     "api:docs": "/api/docs/",
     "api:^(?P<path>.*)$": "/api/nothing/",
     "^(?P<path>.*)$": "/1/nothing.json",
+    "getSchema": "/getSchema?type=events",
     "admin:login": "/admin/login/",
 }
 SIGNED_IN = {"home": "/", "logout": "/logout/", "password-change": "/password/"}

@@ -1,9 +1,9 @@
 """What templates need beside Django's own tags: moments, numbers, status pills, JSON."""
 
+import json
 from datetime import datetime
 from typing import Any
 
-import orjson
 from django import template
 from django.utils import timezone
 from django.utils.html import format_html
@@ -35,13 +35,13 @@ def ago(value: datetime) -> SafeString:
 @register.filter
 def json_lines(value: Any) -> str:
     """JSON, indented, for a <pre>."""
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    return json.dumps(value, ensure_ascii=False, indent=2)  # orjson takes no integer beyond 64 bits
 
 
 @register.filter
 def json_line(value: Any) -> str:
     """JSON on one line."""
-    return orjson.dumps(value).decode()
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 @register.inclusion_tag("components/status.html")
