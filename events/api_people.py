@@ -6,7 +6,7 @@ from typing import Any
 
 from events.lifetimes import Summary, lifetimes
 from events.models import Identifier, Person
-from events.people import DEVICE
+from events.people_rows import DEVICE
 from events.profiles import PUSH_TOKEN
 
 
@@ -30,7 +30,7 @@ def _record(person: Person, identifiers: Iterable[Identifier], events: Summary) 
         "email": person.email,
         "phone": person.phone,
         "push_token": person.properties.get(PUSH_TOKEN),
-        "all_identities": names or None,
+        "all_identities": list(dict.fromkeys(names)) or None,
     }
     return {
         "objectId": person.clevertap_id,

@@ -10,11 +10,12 @@ import psycopg
 import uuid_utils
 from django.db import connection, transaction
 
-from events import catalogue, people, positions, updates
+from events import catalogue, people, positions
 from events.people import EMAIL, PHONE, Claim, Owner, People, lane_of
 from events.properties import value_limit
 from events.records import EventRecord, ProfileRecord, Record, read_record
 from events.refusals import Refusal, RefusedRecord
+from events.updates import Profiles
 from exports_portal.common import bells
 from projects.models import Project
 
@@ -96,10 +97,17 @@ class _Capture:
             names, refused = self._names()
             if not self.accepted:
                 return refused
-            owners = self._owners()
+            owners = self._known_owners()
+            profiles = None
+            if owners is None:
+                owners, profiles, not_applied = self._new_owners()
+                refused += not_applied
+            if not self.accepted:
+                return refused
             # Taken late: from here on this transaction holds the horizon up until it commits.
             tx_id = positions.own_tx_id()
-            refused += self._apply_profiles(owners, tx_id)
+            if profiles is not None:
+                profiles.store(tx_id)
             self._copy_events(owners, names, tx_id)
             transaction.on_commit(partial(bells.ring_capture, self.project_id))
             transaction.set_rollback(dry_run)
@@ -134,22 +142,48 @@ class _Capture:
         self.accepted = accepted
         return refused
 
-    def _owners(self) -> list[Owner]:
-        claims = [
+    def _claims(self) -> list[Claim]:
+        return [
             Claim(record.identity, record.device, self._received(record), record.others, _contacts(record))
             for record in self.accepted
         ]
-        if not self.is_locked and all(isinstance(record, EventRecord) for record in self.accepted):
-            found = People(self.project_id, claims)
-            owners = found.owners(claims)
-            if not found.is_changed:
-                return owners
-        if not self.is_locked:
-            self._lock()
+
+    def _known_owners(self) -> list[Owner] | None:
+        """The owners of events, as long as there is nothing to store of people; else None."""
+        if self.is_locked or not all(isinstance(record, EventRecord) for record in self.accepted):
+            return None
+        claims = self._claims()
         found = People(self.project_id, claims)
         owners = found.owners(claims)
+        return None if found.is_changed else owners
+
+    def _new_owners(self) -> tuple[list[Owner], Profiles, list[RefusedRecord]]:
+        """The owners, stored; their profiles; and the records that cannot be applied, which are no longer accepted.
+
+        A record that is refused must have changed nobody, so it is tried before its person is named or merged.
+        """
+        if not self.is_locked:
+            self._lock()
+        claims = self._claims()
+        found = People(self.project_id, claims)
+        profiles = Profiles(found, self._received)
+        accepted, owners, refused = [], [], []
+        for record, claim in zip(self.accepted, claims, strict=True):
+            decision, plan = found.decide(claim), None
+            if decision.joined or isinstance(record, ProfileRecord):
+                try:
+                    plan = profiles.plan(record, decision)
+                except Refusal as refusal:
+                    refused.append(RefusedRecord(record.place, refusal.code, refusal.error, self.records[record.place]))
+                    continue
+            owner = found.accept(claim, decision)
+            if plan is not None:
+                profiles.keep(record, owner, decision, plan)
+            accepted.append(record)
+            owners.append(owner)
         found.store()
-        return owners
+        self.accepted = accepted
+        return owners, profiles, refused
 
     def _first_seen(self) -> dict[str, datetime]:
         """Each event name, in the order of the request, and when the first of it was received."""
@@ -160,17 +194,6 @@ class _Capture:
                 if record.name not in first or received < first[record.name]:
                     first[record.name] = received
         return first
-
-    def _apply_profiles(self, owners: list[Owner], tx_id: int) -> list[RefusedRecord]:
-        pairs = [
-            (record, owner)
-            for record, owner in zip(self.accepted, owners, strict=True)
-            if isinstance(record, ProfileRecord) or owner.merged is not None
-        ]
-        if not pairs:
-            return []
-        refusals = updates.apply(project_id=self.project_id, updates=pairs, tx_id=tx_id, received=self._received)
-        return [RefusedRecord(index, error.code, error.error, self.records[index]) for index, error in refusals]
 
     def _copy_events(self, owners: list[Owner], names: dict[str, int], tx_id: int) -> None:
         raw = connection.connection

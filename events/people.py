@@ -1,14 +1,16 @@
 """Who a record belongs to: identifiers lead to people, unknown ones make new people.
 
 Rules, in the order of the records:
-* an identity leads to its person, whatever the device; else FBID or GPID do;
+* an identity leads to its person, whatever the device; else FBID or GPID do. Who has no identity is shown under FBID or
+  GPID, and that value leads to them as an identity, too, unless it is somebody's;
 * an identity that is an email address, or a phone number with its +, leads to whoever has it in the profile, of several
   to the one first seen, when nobody has it as identity; a profile without identity is known by its Email or Phone, too;
 * a new identity with a known FBID or GPID is that person's from now on; with an Email or Phone in the profile of
   somebody without identity, or on the device of such a person, it is theirs (a login);
 * a new identity on a device that belongs to somebody else makes a new person, the device stays where it is;
 * the device of a person without identity that turns up with a known one goes over, with all that led to that person:
-  they are one from then on. The profile is merged (events.updates), the events stay with the person that they had.
+  they are one from then on. So it is with somebody whom nothing but FBID or GPID names, when a record names somebody
+  else as well. The profile is merged (events.updates), the events stay with the person that they had.
 A person's `clevertap_id` is the first device, or one made up when there was none; it never changes.
 
 Whoever writes people of a project holds one lock of that project until the transaction ends (`lock`), so two
@@ -18,65 +20,31 @@ uploads of the same new person make one, and no two writers can wait for each ot
 import re
 import uuid
 from bisect import insort
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from operator import attrgetter, itemgetter
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import NamedTuple
 
 from django.db import connection
 
-from events import positions
-from events.models import Identifier, Person
+from events.models import Person
+from events.people_rows import (
+    DEVICE,
+    FBID,
+    FIND_CONTACTS,
+    FIND_SOCIAL,
+    GPID,
+    IDENTITY,
+    Key,
+    Known,
+    find,
+    store,
+)
 
 LOCK_SPACE = 7_210_452  # any number of our own: advisory locks of people, one per project
-IDENTITY, DEVICE = Identifier.Kind.IDENTITY.value, Identifier.Kind.DEVICE.value
-FBID, GPID = Identifier.Kind.FBID.value, Identifier.Kind.GPID.value
 EMAIL, PHONE = "email", "phone"  # in the profile; no rows of their own
 AFTER_STORED = 2**62  # the place of the first person who is made here
 _PHONE = re.compile(r"\+[0-9]{5,15}")
-
-FIND = """
-SELECT i.kind, i.value, p.id, p.clevertap_id, p.identity
-  FROM events_identifier i JOIN events_person p ON p.id = i.person_id
- WHERE i.project_id = %s AND ({})
-"""
-OF_KIND = "(i.kind = %s AND i.value = ANY(%s))"
-# Many may share one, so only the first of them are read: they have it in turn, when others give it up.
-FIND_CONTACTS = """
-SELECT kind, value, id, clevertap_id, identity FROM (
-    SELECT found.*, row_number() OVER (PARTITION BY kind, value ORDER BY id) AS place FROM (
-        SELECT 'email' AS kind, upper(p.email) AS value, p.id, p.clevertap_id, p.identity FROM events_person p
-         WHERE p.project_id = %(project)s AND p.email IS NOT NULL AND upper(p.email) = ANY(%(emails)s)
-         UNION ALL
-        SELECT 'phone', p.phone, p.id, p.clevertap_id, p.identity FROM events_person p
-         WHERE p.project_id = %(project)s AND p.phone IS NOT NULL AND p.phone = ANY(%(phones)s)) AS found) AS placed
- WHERE place <= 10 ORDER BY id
-"""
-INSERT_PEOPLE = """
-INSERT INTO events_person (project_id, clevertap_id, identity, properties, created_at, changed_at, tx_id)
-SELECT %s, p.clevertap_id, p.identity, '{}', p.at, p.at, %s
-  FROM unnest(%s::text[], %s::text[], %s::timestamptz[]) AS p (clevertap_id, identity, at)
-RETURNING clevertap_id, id
-"""
-INSERT_IDENTIFIERS = """
-INSERT INTO events_identifier (project_id, kind, value, person_id)
-SELECT %s, i.kind, i.value, i.person_id FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS i (kind, value, person_id)
-    ON CONFLICT (project_id, kind, value) DO UPDATE SET person_id = excluded.person_id
-"""
-GIVE_IDENTITY = """
-UPDATE events_person p SET identity = g.identity
-  FROM unnest(%s::bigint[], %s::text[]) AS g (id, identity) WHERE p.id = g.id
-"""
-MERGE_IDENTIFIERS = """
-UPDATE events_identifier i SET person_id = m.target
-  FROM unnest(%s::bigint[], %s::bigint[]) AS m (source, target) WHERE i.person_id = m.source
-"""
-MERGE_PEOPLE = """
-UPDATE events_person p SET merged_into_id = m.target
-  FROM unnest(%s::bigint[], %s::bigint[]) AS m (source, target) WHERE m.source IN (p.id, p.merged_into_id)
-"""
-
-Key = tuple[str, str]  # a kind of identifier, and its value
 
 
 class Claim(NamedTuple):
@@ -93,31 +61,20 @@ class Claim(NamedTuple):
     contacts: tuple[tuple[str, str | None], ...] = ()
 
 
-class Known:
-    """A person as far as capture needs it; `id` is 0 until it is stored. keys: those seen here that lead to it.
+class Decision(NamedTuple):
+    """Whose a record is, before anything is changed. joined: those who are the same person from then on."""
 
-    place: grows from the one who was seen first to the last.
-    """
-
-    __slots__ = ("at", "clevertap_id", "id", "identity", "keys", "place")
-
-    def __init__(
-        self, person_id: int, clevertap_id: str, identity: str | None, at: datetime | None = None, place: int = 0
-    ) -> None:
-        self.id = person_id
-        self.place = place or person_id
-        self.clevertap_id = clevertap_id
-        self.identity = identity
-        self.at = at
-        self.keys: list[Key] = []
+    person: Known
+    is_new: bool
+    is_renamed: bool
+    joined: tuple[Known, ...]
 
 
 class Owner(NamedTuple):
-    """The person of a record, the person's identity when the record came, and who is the same person from then on."""
+    """The person of a record, and the person's identity when the record came."""
 
     person: Known
     identity: str | None
-    merged: Known | None = None
 
 
 def lock(project_id: int) -> None:
@@ -131,12 +88,6 @@ def contact_of(identity: str) -> Key | None:
     if "@" in identity:
         return EMAIL, identity.upper()
     return (PHONE, identity) if _PHONE.fullmatch(identity) else None
-
-
-def find(project_id: int, wanted: Mapping[str, Collection[str]]) -> tuple[str, list[Any]]:
-    """Statement and values that find people by identifiers: values by kind."""
-    values = [part for kind, names in wanted.items() for part in (kind, list(names))]
-    return FIND.format(" OR ".join([OF_KIND] * len(wanted))), [project_id, *values]
 
 
 class People:
@@ -159,22 +110,30 @@ class People:
             IDENTITY: {claim.identity for claim in claims if claim.identity},
             DEVICE: {claim.device for claim in claims if claim.device},
         }
-        for claim in claims:
-            for kind, value in claim.others:
-                wanted.setdefault(kind, set()).add(value)
+        others = {key for claim in claims for key in claim.others}
+        for kind, value in others:
+            wanted.setdefault(kind, set()).add(value)
+            wanted[IDENTITY].add(value)  # under which it may be shown
         with connection.cursor() as cursor:
             # For a thousand values the planner would rather read the whole table, up to some 300,000 identifiers:
             # five times as slow, and slower with every person.
             cursor.execute("SET LOCAL enable_seqscan = off")
             cursor.execute(*find(self.project_id, {kind: names for kind, names in wanted.items() if names}))
-            for kind, value, *person in cursor.fetchall():
-                known = self._by_key[kind, value] = self._person(*person)
-                known.keys.append((kind, value))
+            self._note_keys(cursor.fetchall())
             if contacts := self._unknown_contacts(claims):
                 emails, phones = ([value for kind, value in contacts if kind == wanted] for wanted in (EMAIL, PHONE))
                 cursor.execute(FIND_CONTACTS, {"project": self.project_id, "emails": emails, "phones": phones})
                 for kind, value, *person in cursor.fetchall():
                     self._has_contact(self._person(*person), (kind, value))
+            if others and self._people:
+                cursor.execute(FIND_SOCIAL, [list(self._people), [FBID, GPID]])
+                self._note_keys(cursor.fetchall())
+
+    def _note_keys(self, rows: Sequence[tuple[str, str, int, str, str | None]]) -> None:
+        for kind, value, person_id, clevertap_id, identity in rows:
+            if (kind, value) not in self._by_key:
+                known = self._by_key[kind, value] = self._person(person_id, clevertap_id, identity)
+                known.keys.append((kind, value))
 
     def _person(self, person_id: int, clevertap_id: str, identity: str | None) -> Known:
         person = self._people.get(person_id)
@@ -212,33 +171,74 @@ class People:
         """Whether `owners` decided on something that must be stored."""
         return bool(self._made or self._named or self._placed or self._merged)
 
+    @property
+    def stored(self) -> Collection[Known]:
+        """Those who were stored already, and may be meant."""
+        return self._people.values()
+
     def owners(self, claims: Sequence[Claim]) -> list[Owner]:
         """The owner of each claim, by the rules above; new people are not stored yet."""
-        return [self._owner(claim) for claim in claims]
+        return [self.accept(claim, self.decide(claim)) for claim in claims]
 
-    def _owner(self, claim: Claim) -> Owner:
+    def named(self, identity: str) -> Sequence[Known]:
+        """Whom an identity leads to. Of several who share an email address or a phone number the first is meant."""
+        if person := self._by_key.get((IDENTITY, identity)):
+            return [person]
+        contact = contact_of(identity)
+        return self._by_contact.get(contact, ()) if contact else ()
+
+    def on_device(self, device: str) -> Sequence[Known]:
+        """Whom a device leads to, or nobody."""
+        person = self._by_key.get((DEVICE, device))
+        return [person] if person else []
+
+    def decide(self, claim: Claim) -> Decision:
+        """Whose a record would be. It changes nothing: the record may still be refused."""
         holder = self._by_key.get((DEVICE, claim.device)) if claim.device else None
         person, is_renamed = self._known(claim, holder)
-        merged = None
-        if person is None:
-            person, is_renamed = self._unknown(claim, holder), True
-        elif claim.device and person is not holder:
-            merged = self._take_device(person, claim.device, holder)
-        self._name(person, claim, is_renamed=is_renamed)
+        if person is not None:
+            return Decision(person, False, is_renamed, self._joined(claim, holder, person))
+        is_named = bool(claim.identity or claim.others)
+        if holder is not None and (holder.identity is None or not is_named):
+            return Decision(holder, False, True, ())
+        device = claim.device if holder is None else None
+        made = Known(0, device or f"__{uuid.uuid4().hex}", None, claim.at, AFTER_STORED + len(self._made))
+        return Decision(made, True, True, ())
+
+    def accept(self, claim: Claim, decision: Decision) -> Owner:
+        """Keep to what was decided, for the records after it, too."""
+        person = decision.person
+        if decision.is_new:
+            self._made.append(person)
+            self._place((DEVICE, person.clevertap_id), person)
+        for source in decision.joined:
+            self._join(source, person)
+        if claim.device and (DEVICE, claim.device) not in self._by_key:
+            self._place((DEVICE, claim.device), person)
+        self._name(person, claim, is_renamed=decision.is_renamed)
         if claim.contacts:
             self._note_contacts(person, claim.contacts)
-        return Owner(person, person.identity, merged)
+        return Owner(person, person.identity)
 
     def _known(self, claim: Claim, holder: Known | None) -> tuple[Known | None, bool]:
         """Whom the record names, by whatever leads to somebody, and whether a new identity is theirs from now on."""
         if claim.identity and (person := self._by_key.get((IDENTITY, claim.identity))):
             return person, False
-        for key in claim.others:
-            if person := self._by_key.get(key):
-                return person, True
-        if claim.identity and (person := self._first_with(contact_of(claim.identity))):
-            return person, False
+        if claim.others and (known := [person for key in claim.others if (person := self._by_key.get(key))]):
+            return next((person for person in known if not person.is_social), known[0]), True
+        if claim.identity and (holders := self.named(claim.identity)):
+            return holders[0], False
         return self._by_own_contact(claim, holder), False
+
+    def _joined(self, claim: Claim, holder: Known | None, person: Known) -> tuple[Known, ...]:
+        """Those who have no identity of their own, and something that the record names leads to them."""
+        if holder is None and not claim.others:
+            return ()
+        named = [self._by_key.get(key) for key in claim.others]
+        found = [one for one in named if one is not None and one.is_social]
+        if holder is not None and holder.identity is None:
+            found.append(holder)
+        return tuple(one for one in dict.fromkeys(found) if one is not person)
 
     def _by_own_contact(self, claim: Claim, holder: Known | None) -> Known | None:
         """A device that is somebody's tells more than Email and Phone; these never join two identities."""
@@ -251,16 +251,6 @@ class People:
                 return person
         return None
 
-    def _unknown(self, claim: Claim, holder: Known | None) -> Known:
-        is_named = bool(claim.identity or claim.others)
-        if holder is not None and (holder.identity is None or not is_named):
-            return holder
-        device = claim.device if holder is None else None
-        person = Known(0, device or f"__{uuid.uuid4().hex}", None, claim.at, AFTER_STORED + len(self._made))
-        self._made.append(person)
-        self._place((DEVICE, person.clevertap_id), person)
-        return person
-
     def _name(self, person: Known, claim: Claim, *, is_renamed: bool) -> None:
         """Let all names of the record lead to the person, unless they lead to somebody already."""
         for key in claim.others:
@@ -271,28 +261,24 @@ class People:
             self._place((IDENTITY, name), person)
             self._identify(person, name)
         elif person.identity is None and claim.others:
-            self._identify(person, claim.others[0][1])
+            self._identify(person, value := claim.others[0][1])
+            if (IDENTITY, value) not in self._by_key:
+                self._place((IDENTITY, value), person)
 
     def _identify(self, person: Known, identity: str) -> None:
         person.identity = identity
         if person.id:
             self._named.append(person)
 
-    def _take_device(self, owner: Known, device: str, holder: Known | None) -> Known | None:
-        """The device goes over to its owner; returns who had it, if they are one person from now on."""
-        if holder is None:
-            self._place((DEVICE, device), owner)
-            return None
-        if holder.identity is not None:
-            return None
-        self._merged.append((holder, owner))
-        for key in holder.keys:
-            self._place(key, owner)
+    def _join(self, source: Known, target: Known) -> None:
+        """All that led to one leads to the other from now on."""
+        self._merged.append((source, target))
+        for key in source.keys:
+            self._place(key, target)
         for kind in (EMAIL, PHONE):
-            contact = self._gives_up(holder, kind)
-            if contact is not None and not self._has_any(owner, kind):
-                self._has_contact(owner, contact)
-        return holder
+            contact = self._gives_up(source, kind)
+            if contact is not None and not self._has_any(target, kind):
+                self._has_contact(target, contact)
 
     def _has_any(self, person: Known, kind: str) -> bool:
         """Whether the profile has one, also one that no claim asks for."""
@@ -313,35 +299,13 @@ class People:
 
     def store(self) -> None:
         """Write what `owners` decided. The caller holds the lock, and took it before this object was made."""
-        with connection.cursor() as cursor:
-            if self._made:
-                self._insert_made(cursor)
-            if self._named:
-                ids_now = [person.id for person in self._named]
-                cursor.execute(GIVE_IDENTITY, [ids_now, [person.identity for person in self._named]])
-            if self._merged:
-                self._store_merged(cursor)
-            if self._placed:
-                placed = sorted(self._placed.items(), key=itemgetter(0))
-                kinds, names = [kind for (kind, _), _ in placed], [name for (_, name), _ in placed]
-                cursor.execute(INSERT_IDENTIFIERS, [self.project_id, kinds, names, [person.id for _, person in placed]])
-
-    def _store_merged(self, cursor: Any) -> None:
-        """Into whom each one went in the end: who took somebody over may have been merged in turn."""
-        last: dict[int, int] = {}
-        for source, target in reversed(self._merged):
-            last[source.id] = last.get(target.id, target.id)
-        for statement in (MERGE_IDENTIFIERS, MERGE_PEOPLE):
-            cursor.execute(statement, [list(last), list(last.values())])
-
-    def _insert_made(self, cursor: Any) -> None:
-        made = self._made  # in the order of their records: of several with one email the first seen has it
-        devices, identities = [person.clevertap_id for person in made], [person.identity for person in made]
-        values = [self.project_id, positions.own_tx_id(), devices, identities, [person.at for person in made]]
-        cursor.execute(INSERT_PEOPLE, values)
-        ids = dict(cursor.fetchall())
-        for person in made:
-            person.id = ids[person.clevertap_id]
+        store(
+            project_id=self.project_id,
+            made=self._made,
+            named=self._named,
+            merged=self._merged,
+            placed=self._placed,
+        )
 
 
 def lane_of(person_id: int) -> int:

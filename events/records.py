@@ -12,7 +12,7 @@ import orjson
 
 from events import profiles
 from events.models import Flag
-from events.people import FBID, GPID, IDENTITY, Key
+from events.people_rows import FBID, GPID, IDENTITY, Key
 from events.properties import CHARGED, clean_properties
 from events.refusals import (
     IDENTITY_MISSING,

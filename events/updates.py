@@ -1,8 +1,7 @@
 """Applying profile updates to people, and appending them to the profile log."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,12 +11,14 @@ from django.db import connection
 
 from events.models import Person
 from events.operators import Operation
-from events.people import Owner, lane_of
+from events.people import Decision, Owner, People, lane_of
+from events.people_rows import Known
 from events.profiles import COLUMNS, PUSH_TOKEN, STANDARD_NAMES
 from events.properties import PROPERTIES
-from events.records import EventRecord, ProfileRecord, Record
-from events.refusals import TOO_MANY_PROPERTIES, Refusal, profile_refusal
+from events.records import ProfileRecord, Record
+from events.refusals import TOO_MANY_PROPERTIES, profile_refusal
 
+NO_COLUMNS: Mapping[str, str | None] = dict.fromkeys(COLUMNS)
 NOT_CUSTOM = {PUSH_TOKEN, *STANDARD_NAMES.values()}
 UPDATE_PEOPLE = """
 UPDATE events_person p
@@ -32,58 +33,76 @@ COPY events_profilechange (project_id, person_id, uid, tx_id, received_at, ident
 """
 
 
-@dataclass
-class _State:
-    """A person while updates are applied one after another."""
+class _State(NamedTuple):
+    """A profile, as it follows from the updates so far. Never changed in place."""
 
-    columns: dict[str, str | None]
+    columns: Mapping[str, str | None]
     properties: dict[str, Any]
     changed_at: datetime
 
 
-class _Change(NamedTuple):
-    """A row of the profile log. uid None: one is made."""
-
-    record: Record
-    owner: Owner
-    changed: dict[str, Any]
-    removed: list[str]
-    uid: str | None
+_Row = tuple[dict[str, Any], list[str], str | None]  # of the log: keys set, keys removed, uid
 
 
-def apply(
-    *,
-    project_id: int,
-    updates: Sequence[tuple[Record, Owner]],
-    tx_id: int,
-    received: Callable[[Record], datetime],
-) -> list[tuple[int, Refusal]]:
-    """Apply updates in their order, after what a merge of people brings; returns those that cannot be, by place.
+class Plan(NamedTuple):
+    """What a record makes of its person: the profile, and what the log says of it."""
 
-    The caller holds the lock of the project's people.
+    state: _State
+    rows: list[_Row]
+
+
+class Profiles:
+    """The profiles of the people of a request, while updates change them one after another.
+
+    The caller holds the lock of the project's people, and took it before `people` were read.
     """
-    people = [person.id for _, owner in updates for person in (owner.person, owner.merged) if person is not None]
-    states = _load(set(people))
-    refused, applied = [], []
-    for record, owner in updates:
-        state = states[owner.person.id]
-        if owner.merged is not None and (gained := _take_over(state, states[owner.merged.id], received(record))):
-            applied.append(_Change(record, owner, gained, [], None))
-        if isinstance(record, EventRecord):
-            continue
-        try:
-            changed, removed = _merge(state, record, received(record))
-        except Refusal as refusal:
-            refused.append((record.place, refusal))
-        else:
+
+    def __init__(self, people: People, received: Callable[[Record], datetime]) -> None:
+        self._people = people
+        self._received = received
+        self._stored: dict[int, _State] | None = None
+        self._changed: dict[Known, _State] = {}
+        self._log: list[tuple[Record, Owner, Plan]] = []
+
+    def plan(self, record: Record, decision: Decision) -> Plan:
+        """What would follow, after what a merge of people brings. Raises Refusal; changes nothing."""
+        at, rows = self._received(record), list[_Row]()
+        state = self._state(decision.person)
+        for source in decision.joined:
+            state, gained = _taken_over(state, self._state(source), at)
+            if gained:
+                rows.append((gained, [], None))
+        if isinstance(record, ProfileRecord):
+            state, changed, removed = _merged(state, record, at)
             if record.update.logged:
-                applied.append(_Change(record, owner, changed, removed, record.uid))
-    _save(states)
-    _append(project_id, applied, tx_id, received)
-    return refused
+                rows.append((changed, removed, record.uid))
+        return Plan(state, rows)
+
+    def keep(self, record: Record, owner: Owner, decision: Decision, plan: Plan) -> None:
+        """Let it be so, for the records after it, too."""
+        for source in decision.joined:
+            self._changed[source] = _State(NO_COLUMNS, {}, self._state(source).changed_at)
+        self._changed[owner.person] = plan.state
+        self._log.append((record, owner, plan))
+
+    def _state(self, person: Known) -> _State:
+        if state := self._changed.get(person):
+            return state
+        if person.id:
+            if self._stored is None:  # all at once: whoever may be meant
+                self._stored = _load([known.id for known in self._people.stored])
+            return self._stored[person.id]
+        assert person.at is not None
+        return _State(NO_COLUMNS, {}, person.at)
+
+    def store(self, tx_id: int) -> None:
+        """Write the profiles and the log. The people have been stored."""
+        if self._changed:
+            _save({person.id: state for person, state in self._changed.items()})
+            _append(self._people.project_id, self._log, tx_id, self._received)
 
 
-def _load(person_ids: set[int]) -> dict[int, _State]:
+def _load(person_ids: Sequence[int]) -> dict[int, _State]:
     found = Person.objects.filter(pk__in=person_ids)
     return {
         person.pk: _State(
@@ -93,25 +112,21 @@ def _load(person_ids: set[int]) -> dict[int, _State]:
     }
 
 
-def _take_over(state: _State, source: _State, at: datetime) -> dict[str, Any]:
-    """Move to the state what the profile of the one who is merged has and it has not; returns the keys gained.
+def _taken_over(state: _State, source: _State, at: datetime) -> tuple[_State, dict[str, Any]]:
+    """The state with what the profile of the one who is merged has and it has not; and the keys gained.
 
     Where both have a value, the one of the person who goes on stays.
     """
     columns = {name: value for name, value in source.columns.items() if value and not state.columns[name]}
     properties = {key: value for key, value in source.properties.items() if key not in state.properties}
-    state.columns |= columns
-    state.properties = state.properties | properties
-    source.columns, source.properties = dict.fromkeys(source.columns), {}
     gained = {COLUMNS[name]: value for name, value in columns.items()} | properties
     gained.pop(PUSH_TOKEN, None)
-    if gained:
-        state.changed_at = at
-    return gained
+    changed_at = at if gained else state.changed_at
+    return _State({**state.columns, **columns}, state.properties | properties, changed_at), gained
 
 
-def _merge(state: _State, record: ProfileRecord, at: datetime) -> tuple[dict[str, Any], list[str]]:
-    """Change the state; the keys that are set with their new values, and those taken away. Raises Refusal."""
+def _merged(state: _State, record: ProfileRecord, at: datetime) -> tuple[_State, dict[str, Any], list[str]]:
+    """The state that follows; the keys that are set with their new values, and those taken away. Raises Refusal."""
     update = record.update
     merged = {key: value for key, value in state.properties.items() if key not in update.removed} | update.properties
     changed, removed = update.changed, update.removed
@@ -122,11 +137,8 @@ def _merge(state: _State, record: ProfileRecord, at: datetime) -> tuple[dict[str
         raise profile_refusal(
             TOO_MANY_PROPERTIES, f"The profile would have {size} properties of its own; {PROPERTIES} is the most."
         )
-    state.properties = merged
-    state.columns |= update.columns
-    if update.logged:
-        state.changed_at = at
-    return changed, removed
+    changed_at = at if update.logged else state.changed_at
+    return _State({**state.columns, **update.columns}, merged, changed_at), changed, removed
 
 
 def _operate(operations: list[Operation], merged: dict[str, Any], changed: dict[str, Any], removed: list[str]) -> None:
@@ -156,26 +168,24 @@ def _save(states: dict[int, _State]) -> None:
 
 
 def _append(
-    project_id: int,
-    applied: Sequence[_Change],
-    tx_id: int,
-    received: Callable[[Record], datetime],
+    project_id: int, log: Sequence[tuple[Record, Owner, Plan]], tx_id: int, received: Callable[[Record], datetime]
 ) -> None:
     raw = connection.connection
     assert raw is not None
     with psycopg.Cursor(raw) as cursor, connection.wrap_database_errors, cursor.copy(COPY_CHANGES) as copy:
-        for record, owner, changed, removed, uid in applied:
-            copy.write_row(
-                (
-                    project_id,
-                    owner.person.id,
-                    uid or str(uuid_utils.uuid7()),
-                    tx_id,
-                    received(record),
-                    owner.identity,
-                    record.device or owner.person.clevertap_id,
-                    lane_of(owner.person.id),
-                    json.dumps(changed, ensure_ascii=False),
-                    removed,
+        for record, owner, plan in log:
+            for changed, removed, uid in plan.rows:
+                copy.write_row(
+                    (
+                        project_id,
+                        owner.person.id,
+                        uid or str(uuid_utils.uuid7()),
+                        tx_id,
+                        received(record),
+                        owner.identity,
+                        record.device or owner.person.clevertap_id,
+                        lane_of(owner.person.id),
+                        json.dumps(changed, ensure_ascii=False),
+                        removed,
+                    )
                 )
-            )

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from events.models import Event, Identifier, Person, ProfileChange
-from events.people import FIND_CONTACTS
+from events.people_rows import FIND_CONTACTS
 from projects.models import Project
 from tests.events.capture import capture, event, profile, stored
 from tests.factories import ProjectFactory
@@ -29,6 +29,10 @@ def person_of(project: Project, value: str, kind: str | None = None) -> Person:
 def on_device(device: str, **data: Any) -> dict[str, Any]:
     """A profile update that names a device only."""
     return {"type": "profile", "objectId": device, "profileData": data}
+
+
+def profile_on(identity: str, device: str, **data: Any) -> dict[str, Any]:
+    return {**profile(identity, **data), "objectId": device}
 
 
 def anonymous(device: str) -> dict[str, Any]:
@@ -180,10 +184,69 @@ def test_fbid_and_gpid_lead_to_one_person_with_the_identity_that_comes_with_them
     capture(project, event(None, FBID=1), event(None, GPID=1))
     capture(project, event("asha", FBID=1), event(None, FBID=1), event("1"))
     capture(project, event("asha", GPID="g"), event(None, GPID="g", objectId="__d1"), anonymous("__d1"))
-    assert identities(project) == ["1", "1", "asha", "asha", "1", "asha", "asha", "asha"]
-    assert Person.objects.count() == 3
+    assert identities(project) == ["1", "1", "asha", "asha", "asha", "asha", "asha", "asha"]
+    assert Person.objects.count() == 2
     assert person_of(project, "1", "fbid").identity == "asha"
-    assert person_of(project, "1", "gpid") != person_of(project, "1", "identity")
+    assert person_of(project, "1", "gpid") != person_of(project, "1", "fbid") == person_of(project, "1", "identity")
+
+
+def test_who_is_shown_under_fbid_or_gpid_is_found_by_that_as_identity(project: Project) -> None:
+    capture(project, event(None, FBID=34322423), event("34322423"), event("g"), event(None, GPID="g"))
+    assert people(project)[0] == people(project)[1] == person_of(project, "34322423", "identity").pk
+    assert people(project)[2] == person_of(project, "g", "identity").pk != people(project)[3]  # it was somebody's
+    assert identities(project) == ["34322423", "34322423", "g", "g"]
+
+
+def test_a_record_with_both_joins_those_whom_only_fbid_and_gpid_name(project: Project) -> None:
+    capture(project, {"type": "profile", "FBID": "f", "profileData": {"City": "Pune"}})
+    capture(project, {"type": "profile", "GPID": "g", "profileData": {"City": "Goa", "Language": "kok"}})
+    by_gpid = person_of(project, "g", "gpid")
+    capture(project, {"type": "profile", "FBID": "f", "GPID": "g", "profileData": {"Plan": "Gold"}})
+    capture(project, event(None, GPID="g"), event("f"), event("g"))
+    person = person_of(project, "f", "fbid")
+    assert person.properties == {"City": "Pune", "Language": "kok", "Plan": "Gold"}
+    assert people(project) == [person.pk] * 3
+    by_gpid.refresh_from_db()
+    assert (by_gpid.merged_into, by_gpid.properties) == (person, {})
+    log = ProfileChange.objects.filter(person=person).order_by("tx_id", "id").values_list("changed", flat=True)
+    assert list(log) == [{"City": "Pune"}, {"Language": "kok"}, {"Plan": "Gold"}]
+
+
+def test_who_has_an_identity_stays_when_fbid_and_gpid_meet(project: Project) -> None:
+    capture(project, event(None, FBID="f"), event("asha", GPID="g"), event("ravi", GPID="r"))
+    capture(project, event(None, FBID="f", GPID="g"), event(None, FBID="f"))
+    assert identities(project)[3:] == ["asha", "asha"]
+    capture(project, event("asha", GPID="r"), event(None, GPID="r"))  # two with identities are never one
+    assert identities(project)[5:] == ["asha", "ravi"]
+
+
+def test_a_known_identity_takes_over_whom_only_fbid_names(project: Project) -> None:
+    capture(project, event("asha"), event(None, FBID="f", objectId="__d1"))
+    capture(project, event("asha", FBID="f"), anonymous("__d1"), event(None, FBID="f"), event("f"))
+    assert identities(project) == ["asha", "f", "asha", "asha", "asha", "asha"]
+
+
+def test_a_refused_update_names_and_joins_nobody(project: Project) -> None:
+    capture(project, on_device("__d1", Tag="text"), event("asha"))
+    bad = {"Tag": {"$incr": 1}}
+    refused = capture(
+        project,
+        {"type": "profile", "identity": "reflogin", "objectId": "__d1", "profileData": bad},
+        {"type": "profile", "identity": "new", "profileData": {"Tag": {"$set": ["a"]}, "Email": "a@example.com"}},
+        {"type": "profile", "identity": "new", "profileData": {"Tag": {"$incr": 1}, "Email": "p1@example.com"}},
+        event("p1@example.com"),
+        {"type": "profile", "identity": "stranger", "FBID": "f", "profileData": {"Tag": {"$set": [{}]}}},
+        {"type": "profile", "identity": "stranger", "profileData": {f"k{number}": 1 for number in range(257)}},
+        profile("asha", Tag="text"),
+        {"type": "profile", "identity": "asha", "objectId": "__d1", "profileData": bad},
+    ).refused
+    assert [(one.index, one.code) for one in refused] == [(0, 512), (2, 512), (4, 512), (5, 522), (7, 512)]
+    assert person_of(project, "__d1").identity is None
+    assert not Identifier.objects.filter(value__in=["reflogin", "stranger", "f"]).exists()
+    assert person_of(project, "new").email == "a@example.com"
+    assert person_of(project, "p1@example.com") != person_of(project, "new")
+    assert not Person.objects.exclude(merged_into=None).exists()
+    assert sorted(str(one.identity) for one in Person.objects.all()) == ["None", "asha", "new", "p1@example.com"]
 
 
 def test_a_second_identity_leads_to_the_same_person(project: Project) -> None:
@@ -202,6 +265,7 @@ def test_a_device_that_was_merged_twice_belongs_to_the_last(project: Project) ->
 
 NAMES = st.sampled_from(["asha", "ravi", "a@example.com"])
 DEVICES = st.sampled_from(["__d1", "__d2", "__d3"])
+FBIDS, GPIDS = st.sampled_from(["f1", "f2"]), st.sampled_from(["g1", "g2"])
 EMAILS = st.sampled_from(["a@example.com", "b@example.com", None])
 RECORDS = st.one_of(
     st.builds(event, NAMES),
@@ -209,8 +273,11 @@ RECORDS = st.one_of(
     st.builds(login, NAMES, DEVICES),
     st.builds(lambda name, email: profile(name, Email=email), NAMES, EMAILS),
     st.builds(lambda device, email: on_device(device, Email=email, City=device), DEVICES, EMAILS),
-    st.builds(lambda name, fbid: event(name, FBID=fbid), NAMES, st.sampled_from(["f1", "f2"])),
-    st.builds(lambda fbid, device: event(None, FBID=fbid, objectId=device), st.sampled_from(["f1", "f2"]), DEVICES),
+    st.builds(lambda name, fbid: event(name, FBID=fbid), NAMES, FBIDS),
+    st.builds(lambda fbid, device: event(None, FBID=fbid, objectId=device), FBIDS, DEVICES),
+    st.builds(lambda fbid, gpid: event(None, FBID=fbid, GPID=gpid), FBIDS, GPIDS),
+    st.builds(lambda name, gpid: event(name, GPID=gpid), st.sampled_from(["asha", "f1", "g1"]), GPIDS),
+    st.builds(lambda name, device: profile_on(name, device, City={"$incr": 1}), NAMES, DEVICES),
 )
 
 

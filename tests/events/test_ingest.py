@@ -9,7 +9,8 @@ from django.db import connection, transaction
 
 from events import catalogue, positions
 from events.models import Event, EventName, Flag, Identifier, LogBase, Person, ProfileChange
-from events.people import Claim, People, find, lane_of
+from events.people import Claim, People, lane_of
+from events.people_rows import find
 from events.store import Filter, read_by_position
 from exports_portal.common.models import AuditEntry
 from projects.models import Project
