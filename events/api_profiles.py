@@ -10,8 +10,8 @@ from events.api_bodies import read_json
 from events.api_calls import READS_AT_ONCE, UPLOADS_AT_ONCE, CallFailed, clevertap_call
 from events.demerge import demerge
 from events.erasure import delete_people
-from events.models import Identifier, Person
-from events.people import DEVICE, IDENTITY
+from events.lookups import Shared, find
+from events.models import Person
 from events.records import read_identity
 from events.refusals import Refusal
 from events.text import clean_text
@@ -20,6 +20,7 @@ from projects.models import Project
 
 AT_ONCE = 100  # people in one call
 LOOKUPS = ("identity", "email", "objectId")
+WHAT_STAYS = "Profiles stay as they are: what an anonymous profile brought along is the person's, and not given back."
 CALLER = Actor(None, "CleverTap API")
 
 
@@ -39,9 +40,9 @@ def profile(request: HttpRequest, project: Project) -> dict[str, Any]:
 def _find(project: Project, key: str, value: str) -> Person | None:
     if key == "email":
         return project.people.filter(email__iexact=value).order_by("pk").first()
-    kind = IDENTITY if key == "identity" else DEVICE
-    found = Identifier.objects.select_related("person").filter(project=project, kind=kind, value=value).first()
-    return found.person if found else None
+    ids = [value]
+    ((_, known),) = find(project.pk, identities=ids) if key == "identity" else find(project.pk, devices=ids)
+    return project.people.filter(pk=known[0].id).first() if known else None
 
 
 @clevertap_call("POST", slots=("profiles", UPLOADS_AT_ONCE))
@@ -51,7 +52,10 @@ def delete(request: HttpRequest, project: Project) -> dict[str, Any]:
     identities, devices = _ids(body, "identity"), _ids(body, "guid")
     if not identities and not devices:
         raise CallFailed(400, f'Send "identity" or "guid" with up to {AT_ONCE} ids.')
-    count = delete_people(project=project, identities=identities, devices=devices, by=CALLER, now=datetime.now(UTC))
+    try:
+        count = delete_people(project=project, identities=identities, devices=devices, by=CALLER, now=datetime.now(UTC))
+    except Shared as shared:
+        raise CallFailed(400, f"{shared} Nobody was deleted.") from None
     return {"status": "success", "processed": count}
 
 
@@ -61,8 +65,11 @@ def demerge_profiles(request: HttpRequest, project: Project) -> dict[str, Any]:
     identities = _ids(_body(request), "identities")
     if not identities:
         raise CallFailed(400, f'Send "identities" with up to {AT_ONCE} of them.')
-    count = demerge(project=project, identities=identities, by=CALLER, now=datetime.now(UTC))
-    return {"status": "success", "processed": count}
+    try:
+        count = demerge(project=project, identities=identities, by=CALLER, now=datetime.now(UTC))
+    except Shared as shared:
+        raise CallFailed(400, f"{shared} Nobody was demerged.") from None
+    return {"status": "success", "processed": count, **({"note": WHAT_STAYS} if count else {})}
 
 
 def _body(request: HttpRequest) -> dict[str, Any]:

@@ -6,8 +6,10 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import F
 
+from events.lookups import led_to
 from events.models import Identifier, Person
-from events.people import DEVICE, IDENTITY, lock
+from events.people import lock
+from events.people_rows import DEVICE, IDENTITY
 from exports_portal.common import audit
 from exports_portal.common.audit import Actor
 from projects.models import Project
@@ -17,16 +19,18 @@ from projects.models import Project
 def demerge(*, project: Project, identities: Collection[str], by: Actor, now: datetime) -> int:
     """Let go of whatever led to the people of these identities beside their own; returns how many there were.
 
-    They keep their identity, their first device and their profile. Anonymous profiles that became them are their own
-    again; other devices, and an identity here that is a second one of somebody, lead to somebody new from now on. What
-    was captured stays as it is. Unknown identities are passed over, so that a call may be repeated.
+    They keep their identity, their first device and their profile, also what others brought along: those who became
+    them are people of their own again, with what led to them, and with an empty profile. Other devices, and an
+    identity here that is a second one of somebody, lead to somebody new from now on. What was captured stays as it
+    is. Unknown identities are passed over, so that a call may be repeated. Raises Shared.
     """
     lock(project.pk)
-    named = Identifier.objects.filter(project=project, kind=IDENTITY, value__in=identities)
-    people = sorted(set(named.values_list("person_id", flat=True)))
-    devices = Identifier.objects.filter(project=project, kind=DEVICE, person__in=people)
+    people = led_to(project.pk, identities=identities)
+    leading = Identifier.objects.filter(project=project, person__in=people)
+    devices, named = leading.filter(kind=DEVICE), leading.filter(kind=IDENTITY, value__in=identities)
     for earlier in Person.objects.filter(project=project, merged_into__in=people).order_by("pk"):
         devices.filter(value=earlier.clevertap_id).update(person=earlier)
+        leading.exclude(kind=DEVICE).filter(value=earlier.identity).update(person=earlier)
     Person.objects.filter(project=project, merged_into__in=people).update(merged_into=None)
     devices.exclude(value=F("person__clevertap_id")).delete()
     named.exclude(value=F("person__identity")).delete()

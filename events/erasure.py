@@ -15,8 +15,9 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from events import positions, refused_uploads, rollup
+from events.lookups import led_to
 from events.models import Erased, Erasure, Event, Identifier, Person, ProfileChange
-from events.people import DEVICE, IDENTITY, lane_of, lock
+from events.people import lane_of, lock
 from exports_portal.common import audit, bells
 from exports_portal.common.audit import Actor
 from projects.models import Project
@@ -45,19 +46,18 @@ def delete_people(
 ) -> int:
     """Delete those whom these lead to, and the anonymous profiles that became them; returns how many there were.
 
-    What leads to nobody is passed over, so that a call may be repeated. Raises RestoredDump.
+    What leads to nobody is passed over, so that a call may be repeated. Raises Shared and RestoredDump.
     """
     lock(project.pk)
-    found = Identifier.objects.filter(project=project).filter(
-        Q(kind=IDENTITY, value__in=identities) | Q(kind=DEVICE, value__in=devices)
-    )
-    named = set(found.values_list("person_id", flat=True))
-    people = list(Person.objects.filter(Q(pk__in=named) | Q(merged_into__in=named)).order_by("pk"))
+    meant = led_to(project.pk, identities=identities, devices=devices)
+    people = list(Person.objects.filter(Q(pk__in=meant) | Q(merged_into__in=meant)).order_by("pk"))
+    ids = [person.pk for person in people]
+    leading = Identifier.objects.filter(person__in=ids).values_list("value", flat=True)
+    own = {value for one in people for value in (one.clevertap_id, one.identity, one.email, one.phone) if value}
+    refused_uploads.forget(project, {*leading, *own, *identities, *devices})
     if not people:
         return 0
-    ids = [person.pk for person in people]
     rollup.hold_people(project.pk)
-    refused_uploads.forget(project, [*identities, *devices])
     erasure = Erasure.objects.create(project=project, people=ids, tx_id=positions.horizon(), requested_at=now)
     Erased.objects.bulk_create(_tombstone(erasure, person) for person in people)
     Identifier.objects.filter(person__in=ids).delete()
@@ -67,7 +67,7 @@ def delete_people(
         action="profiles.delete", by=by, now=now, project_id=project.pk, target=erasure, after={"people": len(ids)}
     )
     transaction.on_commit(partial(bells.ring_erase))
-    return len(named)
+    return len(meant)
 
 
 def _tombstone(erasure: Erasure, person: Person) -> Erased:

@@ -1,22 +1,26 @@
 """The last records that the upload call refused, for people to see (CleverTap: error stream)."""
 
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import structlog
 from django.db import DatabaseError, connection
-from django.db.models import Q
 
 from events.models import RefusedUpload
 from events.refusals import RefusedRecord
-from events.text import clean_text
+from events.text import as_text, clean_text
 from projects.models import Project
 
 KEPT = 1_000  # of each project, a little more until `prune` comes by
 KEPT_OF_REQUEST = 100
 RECORD_CHARACTERS = 4_000
+NAMES = ("type", "identity", "objectId", "FBID", "GPID")
+_VALUE = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?')
+_PHONE = re.compile(r"\+?[0-9\s().\-]+")
+_PHONE_FILLERS = re.compile(r"[\s().+\-]")
 PRUNE = """
 DELETE FROM events_refusedupload r
  USING projects_project p, LATERAL (
@@ -43,9 +47,17 @@ def keep(*, project: Project, refused: Sequence[RefusedRecord], now: datetime) -
 
 def _text(record: Any) -> str:
     try:
-        return clean_text(json.dumps(record, ensure_ascii=False))[:RECORD_CHARACTERS]
+        text = _dumped(record)
+        if len(text) > RECORD_CHARACTERS and isinstance(record, Mapping):
+            # Whom it speaks of must not be cut off, or it could not be forgotten with them.
+            text = _dumped({key: record[key] for key in NAMES if key in record} | dict(record))
+        return text[:RECORD_CHARACTERS]
     except (TypeError, ValueError, RecursionError):
         return "…"
+
+
+def _dumped(record: Any) -> str:
+    return clean_text(json.dumps(record, ensure_ascii=False))
 
 
 def latest(project: Project, limit: int) -> list[RefusedUpload]:
@@ -60,11 +72,23 @@ def prune() -> None:
 
 
 def forget(project: Project, ids: Iterable[str]) -> None:
-    """Delete those that speak of somebody with one of these identities or CleverTap IDs (privacy)."""
-    about = Q()
-    for one in ids:
-        about |= Q(record__contains=clean_text(json.dumps(one, ensure_ascii=False)))
-        if one.isdecimal():
-            about |= Q(record__contains=f": {one}")
-    if about:
-        RefusedUpload.objects.filter(about, project=project).delete()
+    """Delete those that speak of somebody with one of these identifiers, email addresses or phone numbers (privacy)."""
+    meant = {_folded(one) for one in ids}
+    kept = RefusedUpload.objects.filter(project=project).values_list("pk", "record")
+    about = [pk for pk, record in kept if not meant.isdisjoint(_values(record))]
+    RefusedUpload.objects.filter(pk__in=about).delete()
+
+
+def _values(record: str) -> Iterator[str]:
+    """All texts and numbers of a record, which may be cut; as `_folded` has them."""
+    for text in _VALUE.findall(record):
+        try:
+            value = json.loads(text)
+        except ValueError:  # cut within
+            continue
+        yield _folded(clean_text(as_text(value)))
+
+
+def _folded(value: str) -> str:
+    """However an address is written, or a phone number."""
+    return _PHONE_FILLERS.sub("", value) if _PHONE.fullmatch(value) else value.strip().upper()

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from events.models import Erasure, Event, Person
+from events.models import Erasure, Event, Person, RefusedUpload
 from exports_portal.common.models import AuditEntry
 from projects.actions import create_project
 from projects.models import Project
@@ -146,7 +146,9 @@ def test_demerging_lets_go_of_devices_and_second_identities(project: Project, he
     capture(project, event(None, objectId="__shared"), event("asha", objectId="__own"), event("asha", objectId="__2"))
     capture(project, event("asha", objectId="__shared"), profile("asha", Identity="customer-7"))
     asha, shared = Person.objects.get(identity="asha"), Person.objects.get(clevertap_id="__shared")
-    assert demerge(headers, "customer-7", "nobody").json() == {"status": "success", "processed": 1}
+    answer = demerge(headers, "customer-7", "nobody").json()
+    assert (answer["status"], answer["processed"]) == ("success", 1)
+    assert "not given back" in answer["note"]
     shared.refresh_from_db()
     assert shared.merged_into is None
     capture(
@@ -162,6 +164,72 @@ def test_demerging_lets_go_of_devices_and_second_identities(project: Project, he
     assert Person.objects.count() == 4
     assert Event.objects.filter(person=asha).count() == 5
     assert AuditEntry.objects.filter(action="profile.demerge").count() == 1
+
+
+def test_demerging_leaves_the_profile_with_the_person_and_gives_fbid_back(
+    project: Project, headers: dict[str, str]
+) -> None:
+    social = {"type": "profile", "FBID": "f", "objectId": "__f", "profileData": {"City": "Pune", "Plan": "Free"}}
+    capture(project, profile("asha", Plan="Gold"), social)
+    capture(project, event("asha", FBID="f"))
+    assert demerge(headers, "asha").json()["processed"] == 1
+    asha, earlier = Person.objects.order_by("pk")
+    assert (asha.properties, earlier.properties) == ({"Plan": "Gold", "City": "Pune"}, {})
+    capture(project, event(None, FBID="f"), event("f"), event(None, objectId="__f"))
+    assert [row.person_id for row in stored(project)[-3:]] == [earlier.pk] * 3
+    assert demerge(headers, "nobody").json() == {"status": "success", "processed": 0}
+
+
+def test_what_leads_to_a_person_for_capture_does_so_for_every_call(project: Project, headers: dict[str, str]) -> None:
+    capture(project, event(None, FBID=34322423), event(None, GPID="g-1", objectId="__g"))
+    capture(project, profile("bob", Email="bob@ex.com", Phone="+4915112345678"), event("bob@ex.com"))
+    for value, identity in (("34322423", "34322423"), ("g-1", "g-1"), ("BOB@ex.com", "bob"), ("+4915112345678", "bob")):
+        found = get(headers, identity=value)
+        assert (found.status_code, found.json()["record"]["identity"]) == (200, identity)
+    assert get(headers, identity="34322423").json()["record"]["all_identities"] == ["34322423"]
+    assert demerge(headers, "bob@ex.com").json()["processed"] == 1
+    assert delete(headers, identity=[34322423, "+4915112345678", "bob@ex.com"]).json()["processed"] == 2
+    assert [person.identity for person in Person.objects.all()] == ["g-1"]
+    assert delete(headers, identity="g-1").json()["processed"] == 1
+
+
+def test_nobody_is_deleted_by_an_email_that_several_share(project: Project, headers: dict[str, str]) -> None:
+    capture(project, profile("asha", Email="home@ex.com"), profile("ravi", Email="home@ex.com"), event("mia"))
+    assert get(headers, identity="home@ex.com").json()["record"]["identity"] == "asha"
+    for call in (lambda: delete(headers, identity=["mia", "home@ex.com"]), lambda: demerge(headers, "home@ex.com")):
+        answer = call()
+        assert answer.status_code == 400
+        assert "Several people share home@ex.com." in answer.json()["error"]
+    assert Person.objects.count() == 3
+
+
+def test_refused_records_of_a_deleted_person_go_however_they_name_them(
+    project: Project, headers: dict[str, str]
+) -> None:
+    capture(project, event(None, objectId="__first"), event("asha", objectId="__d1"))
+    capture(
+        project,
+        event("asha", objectId="__first", FBID=77),
+        profile("asha", Identity="customer-7", Email="asha@ex.com", Phone="+91 98000 00001"),
+    )
+    ways = (
+        {"identity": "asha"},
+        {"identity": "Asha@EX.com"},
+        {"identity": "customer-7"},
+        {"objectId": "__d1"},
+        {"objectId": "__first"},
+        {"FBID": 77},
+        {"identity": "ravi", "profileData": {"Email": "asha@ex.com "}},
+        {"identity": "ravi", "profileData": {"Phone": 919800000001.0}},
+        {"profileData": {"Long": "x" * 5000}, "identity": "asha"},
+        {"identity": "never\0 seen"},
+    )
+    others = ({"identity": "ravi"}, {"identity": "asha2"}, {"FBID": 770}, {"note": "asha \\"})
+    refuse = {"d": [{"type": "unknown", **one} for one in (*ways, *others)]}
+    assert post(headers, "/1/upload", refuse).json()["processed"] == 0
+    assert RefusedUpload.objects.count() == len(ways) + len(others)
+    assert delete(headers, identity=["customer-7", "never\0 seen"]).json()["processed"] == 1
+    assert RefusedUpload.objects.count() == len(others)
 
 
 def test_a_demerge_needs_identities(headers: dict[str, str]) -> None:
