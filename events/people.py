@@ -197,7 +197,8 @@ class People:
         holder = self._by_key.get((DEVICE, claim.device)) if claim.device else None
         person, is_renamed = self._known(claim, holder)
         if person is not None:
-            return Decision(person, False, is_renamed, self._joined(claim, holder, person))
+            joins = claim.others or (holder is not None and holder is not person)
+            return Decision(person, False, is_renamed, self._joined(claim, holder, person) if joins else ())
         is_named = bool(claim.identity or claim.others)
         if holder is not None and (holder.identity is None or not is_named):
             return Decision(holder, False, True, ())
@@ -232,8 +233,6 @@ class People:
 
     def _joined(self, claim: Claim, holder: Known | None, person: Known) -> tuple[Known, ...]:
         """Those who have no identity of their own, and something that the record names leads to them."""
-        if holder is None and not claim.others:
-            return ()
         named = [self._by_key.get(key) for key in claim.others]
         found = [one for one in named if one is not None and one.is_social]
         if holder is not None and holder.identity is None:
