@@ -64,7 +64,7 @@ def _sent_body(request: HttpRequest, limit: int) -> bytes:
     except RequestDataTooBig:
         raise _too_large(limit) from None
     except (UnreadablePostError, OSError):
-        raise CallFailed(400, "The connection ended before the whole body was here. Nothing was stored.") from None
+        raise CallFailed(408, "The whole body was not here in time. Nothing was stored: send it again.") from None
 
 
 def _chunked_body(request: HttpRequest, limit: int) -> bytes:

@@ -1,19 +1,18 @@
 """gunicorn's settings. The address comes from the command line: `gunicorn -c python:exports_portal.gunicorn_conf`."""
 
 import logging
-import socket
-import struct
 from typing import Any
 
 from exports_portal.logging import configure_structlog, logging_settings
 from exports_portal.runtime import log_format, request_seconds
+from exports_portal.slow_clients import HEAD_SECONDS, wait_at_most
 
 configure_structlog()
 
 wsgi_app = "exports_portal.wsgi:application"
-worker_class = "gthread"
+worker_class = "exports_portal.slow_clients.Worker"
 workers = 2
-threads = 4
+threads = 16  # with two processes twice the uploads that a project may have at once (events.api_calls)
 preload_app = True  # one import of Django instead of one per worker: half the time to start
 timeout = 60
 graceful_timeout = 3
@@ -24,11 +23,9 @@ logconfig_dict = logging_settings(log_format=log_format())
 
 
 def when_ready(server: Any) -> None:
-    """A client that falls silent in the middle of a request gives its thread back. Accepted sockets inherit this."""
-    seconds = struct.pack("ll", request_seconds(), 0)
+    """A client that falls silent gives its thread back. Accepted sockets inherit this."""
     for listener in server.LISTENERS:
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
+        wait_at_most(listener.sock, receiving=min(HEAD_SECONDS, request_seconds()), sending=request_seconds())
     logging.getLogger("gunicorn.error").addFilter(is_news)
 
 

@@ -4,6 +4,8 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from exports_portal.slow_clients import SlowClients
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exports_portal.settings")
 
-application = get_wsgi_application()
+application = SlowClients(get_wsgi_application())

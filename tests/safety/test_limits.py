@@ -191,7 +191,7 @@ def answers(url: str) -> bool:
 def test_silent_clients_give_their_threads_back(web: str, piece: bytes) -> None:
     address = urlsplit(web)
     silent = [
-        socket.create_connection((address.hostname, address.port)) for _ in range(9)
+        socket.create_connection((address.hostname, address.port)) for _ in range(33)
     ]  # one more than there are threads
     for connection in silent:
         connection.sendall(piece)
