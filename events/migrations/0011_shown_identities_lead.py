@@ -12,6 +12,6 @@ SELECT i.project_id, 'identity', i.value, i.person_id
 
 
 class Migration(migrations.Migration):
-    dependencies = [("events", "0009_schema")]
+    dependencies = [("events", "0010_lifetime_counts")]
 
     operations = [migrations.RunSQL(LEAD, migrations.RunSQL.noop)]
