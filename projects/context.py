@@ -57,8 +57,14 @@ class Shell:
     def zone(self) -> str:
         """ "Asia/Kolkata (UTC+05:30)" """
         assert self.project is not None
+        return f"{self.project.timezone} ({self.offset})"
+
+    @property
+    def offset(self) -> str:
+        """ "UTC+05:30", where there is no room for more."""
+        assert self.project is not None
         offset = datetime.now(self.project.tz).strftime("%z")
-        return f"{self.project.timezone} (UTC{offset[:3]}:{offset[3:]})"
+        return f"UTC{offset[:3]}:{offset[3:]}"
 
     @property
     def section(self) -> str:

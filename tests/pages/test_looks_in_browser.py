@@ -60,6 +60,38 @@ def _bottom(place: Locator) -> float:
     return round(box["y"] + box["height"])
 
 
+def test_what_belongs_on_one_line_stands_on_one(signed_in: Page, root: str, scene: Any) -> None:
+    exports, view = (root + scene[1][name] for name in ("exports", "export-view"))
+    signed_in.set_viewport_size({"width": 1024, "height": 768})
+    signed_in.goto(exports)
+    assert _lines(signed_in.locator(".exports time, .exports .frequency")) == {1}
+    signed_in.set_viewport_size({"width": 1440, "height": 900})
+    signed_in.goto(view)
+    expect(signed_in.locator(".head .button")).to_have_count(5)
+    assert _lines(signed_in.locator(".head-line")) == {1}
+    signed_in.goto(root + scene[1]["profiles"])
+    search = signed_in.get_by_placeholder("Identity, email, phone or CleverTap ID")
+    search.fill("Identity, email, phone or CleverTap ID")
+    assert search.evaluate("field => field.scrollWidth - field.clientWidth") <= 0
+    signed_in.set_viewport_size({"width": 390, "height": 844})
+    middles = [_middle(part) for part in signed_in.locator(".bar > *:visible").all()]
+    assert len(middles) == 4
+    assert max(middles) - min(middles) <= 2
+
+
+def _lines(texts: Locator) -> set[int]:
+    """How many lines each of them takes."""
+    count = "element => { const all = document.createRange(); all.selectNodeContents(element);"
+    count += " return new Set([...all.getClientRects()].map(line => line.top)).size }"
+    return {text.evaluate(count) for text in texts.all()}
+
+
+def _middle(place: Locator) -> float:
+    box = place.bounding_box()
+    assert box is not None
+    return box["y"] + box["height"] / 2
+
+
 def test_pages_outside_a_project_and_empty_ones_fit_and_are_accessible(page: Page, live_server: Any) -> None:
     errors = listen(page)
     empty = ProjectFactory(name="Empty shop")
