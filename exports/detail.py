@@ -121,15 +121,7 @@ class Detail:
     def samples(self) -> list[PreviewRecord]:
         """Records exactly as the partner gets them: ten on their tab, else one beside the chart."""
         limit = PAYLOADS if self.tab == "payload" else 1
-        return sample(self.export, now=self.now, limit=limit, frozen=self._sent_by)
-
-    @property
-    def _sent_by(self) -> dict[str, Any] | None:
-        """The settings of its last run, once that is the last one: the integration may have been edited since."""
-        if self.export.is_active or self.latest is None:
-            return None
-        run = self.latest.run
-        return run.settings if run.integration_id == self.export.integration_id else None
+        return sample(self.export, now=self.now, limit=limit, frozen=self.line.sent_by)
 
     @property
     def sample(self) -> PreviewRecord | None:
@@ -216,7 +208,7 @@ class Detail:
     def settings(self) -> list[tuple[str, str]]:
         export, integration = self.export, self.export.integration
         adapter = integration.adapter
-        chosen = self._sent_by["integration"] if self._sent_by else integration.settings
+        chosen = self.line.sent_by["integration"] if self.line.sent_by else integration.settings
         mapping = [
             (spec.label, adapter.choice_label(spec.name, chosen.get(spec.name, "")))
             for spec in adapter.fields

@@ -134,8 +134,18 @@ class ExportLine:
 
     @property
     def partner(self) -> str:
-        integration = self.export.integration
-        return f"{integration.adapter.label} · {integration.residency_label}"
+        integration, frozen = self.export.integration, self.sent_by
+        residency = integration.residency_in(frozen["integration"] if frozen else integration.settings)
+        return f"{integration.adapter.label} · {residency}"
+
+    @property
+    def sent_by(self) -> dict[str, Any] | None:
+        """The settings of its last run, once that is the last one: the integration may have been edited since."""
+        if self.export.is_active or self.latest is None:
+            return None
+        run = self.latest.run
+        frozen: dict[str, Any] = run.settings
+        return frozen if run.integration_id == self.export.integration_id else None
 
     @property
     def mark(self) -> str:

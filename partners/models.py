@@ -1,5 +1,7 @@
 """A partner set up in a project."""
 
+from collections.abc import Mapping
+
 from django.db import models
 from django.db.models.functions import Lower
 
@@ -63,4 +65,8 @@ class Integration(models.Model):
 
     @property
     def residency_label(self) -> str:
-        return self.adapter.choice_label("data_residency", self.settings.get("data_residency", ""))
+        return self.residency_in(self.settings)
+
+    def residency_in(self, settings: Mapping[str, str]) -> str:
+        """The data residency by settings that it has or had, for people."""
+        return self.adapter.choice_label("data_residency", settings.get("data_residency", ""))

@@ -488,3 +488,7 @@ def test_an_export_that_is_over_is_shown_by_the_mapping_that_it_was_sent_by(
     shown = site.text(url, {"tab": "settings"})
     assert "Data Residency Europe Device ID Mapping CleverTap ID" in shown
     assert f'"device_id": "{event.clevertap_id}"' in site.text(url, {"tab": "payload"})
+    for page in (url, f"/{project.account_id}/settings/partners/exports/"):
+        assert "Amplitude · Europe" in site.text(page)
+    type(export).objects.update(status="RUNNING")
+    assert "Amplitude · Standard" in site.text(url)
