@@ -22,7 +22,7 @@ from projects import access
 REPEATS_KNOWN = timedelta(days=7)
 AT_ONCE = 10_000  # ids in one request
 QUEUED_AT_ONCE = 10_000  # rows in one transaction: a long one would hold the horizon up
-COLUMNS = ("id", "run", "reason", "field", "message", "cure", "attempts", "rejected_at", "queued", "payload")
+COLUMNS = ("id", "run", "run_id", "reason", "field", "message", "cure", "attempts", "rejected_at", "queued", "payload")
 
 
 class ConsentNeeded(Refused):
@@ -148,10 +148,14 @@ def reasons(rows: Any) -> list[tuple[str, int]]:
 
 
 def as_csv(rows: Any) -> Iterator[str]:
-    """Lines of a CSV file with a header, oldest first; reads by key, so memory does not grow with the rows."""
-    return csv_chunks(COLUMNS, (map(_values, chunk) for chunk in chunked(rows)))
+    """Lines of a CSV file with a header, oldest first; reads by key, so memory does not grow with the rows.
+
+    run: its number within the export, as on the page. run_id: as in the REST API.
+    """
+    numbered = rows.annotate(run_number=F("run__sequence"))
+    return csv_chunks(COLUMNS, (map(_values, chunk) for chunk in chunked(numbered)))
 
 
-def _values(row: Rejected) -> tuple[Any, ...]:
-    what = (row.pk, row.run_id, row.reason, row.field, row.message, row.cure, row.attempts)
+def _values(row: Any) -> tuple[Any, ...]:
+    what = (row.pk, row.run_number, row.run_id, row.reason, row.field, row.message, row.cure, row.attempts)
     return (*what, row.created_at.isoformat(), "yes" if row.resend_at else "", row.payload)

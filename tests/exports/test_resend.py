@@ -227,7 +227,7 @@ def test_nothing_goes_out_for_a_disconnected_integration(refused, integration):
 def test_the_file_is_safe_from_formulas(refused):
     Rejected.objects.filter(pk=all_ids()[0]).update(message="=HYPERLINK(1)", payload="@SUM(A1)", field="-1")
     header, first, *others = "".join(rejected.as_csv(Rejected.objects.all())).splitlines()
-    assert header.startswith("id,run,reason,field,message")
+    assert header.startswith("id,run,run_id,reason,field,message")
     assert ",'-1,'=HYPERLINK(1)," in first
     assert first.endswith(",'@SUM(A1)")
     assert len(others) == 2

@@ -1,5 +1,7 @@
 """The View page of one export."""
 
+import csv
+import io
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -409,10 +411,13 @@ def test_choosing_nothing_is_said(url: str, site: Site, export: Any) -> None:
 
 
 def test_the_file_of_rejected_records_is_offered(url: str, site: Site, export: Any) -> None:
-    RejectedFactory(run=RunFactory(export=export, done=True, counts={"rejected": 1}), message="=1+1")
+    RunFactory(export=export, done=True)
+    record = RejectedFactory(run=RunFactory(export=export, done=True, counts={"rejected": 1}), message="=1+1")
     response = site.get(f"{url}rejected.csv")
     assert response["Content-Disposition"] == f'attachment; filename="rejected-export-{export.pk}.csv"'
-    assert "'=1+1" in response.getvalue().decode()
+    (line,) = csv.DictReader(io.StringIO(response.getvalue().decode()))
+    assert line["message"] == "'=1+1"
+    assert (line["run"], line["run_id"]) == ("2", str(record.run_id))
 
 
 def test_an_export_is_duplicated_and_a_stopped_one_continued(url: str, site: Site, export: Any) -> None:
