@@ -113,6 +113,24 @@ class Detail:
         page.object_list = [RunLine(run, self.now) for run in page.object_list]
         return page
 
+    @property
+    def purged_runs(self) -> str:
+        """Which runs are not listed any more, and why; empty when all are."""
+        count = self.export.runs_purged
+        if not count:
+            return ""
+        what = _gone(count, "earlier run", "runs", self.export.project.keep_runs_days)
+        return f"{what} The figures over all runs count them still."
+
+    @property
+    def purged_records(self) -> str:
+        """The same of rejected records."""
+        count = self.export.rejected_purged
+        if not count:
+            return ""
+        what = _gone(count, "rejected record", "rejected records", self.export.project.keep_rejected_days)
+        return f"{what} They stay counted and cannot be sent again."
+
     @cached_property
     def chart(self) -> Chart:
         return chart_of(self.export, now=self.now)
@@ -241,3 +259,11 @@ class Detail:
         finished = self.latest.run.finished_at if self.latest else None
         end = max(filter(None, (self.export.updated_at, finished)))
         return history(self.export, until=None if self.export.is_active else end)
+
+
+def _gone(count: int, noun: str, kind: str, days: int | None) -> str:
+    """The policy is that of today, which may not be the one by which they were deleted."""
+    what = f"{words.counted(count, noun)} {'is' if count == 1 else 'are'} not listed any more"
+    if days is None:
+        return f"{what}: the project kept {kind} for a limited time."
+    return f"{what}: the project keeps {kind} for {words.counted(days, 'day')} after the end of their run."

@@ -65,9 +65,14 @@ def default_priority() -> list[str]:
 
 
 class ExportQuerySet(CountedQuerySet["Export"]):
-    """with_counts(): over all runs, altered records, too."""
+    """with_counts(): over all runs. Altered records too, and runs and rejected records that are not kept any more."""
 
-    summed: ClassVar[dict[str, Any]] = {**SUMS, "altered": Sum("altered")}
+    summed: ClassVar[dict[str, Any]] = {
+        **SUMS,
+        "altered": Sum("altered"),
+        "rejected_purged": Sum("rejected_purged"),
+        "runs_purged": Value(0),  # those have no shards
+    }
 
     def active(self) -> "ExportQuerySet":
         return self.filter(status__in=ACTIVE)
@@ -94,7 +99,8 @@ class ExportQuerySet(CountedQuerySet["Export"]):
         from exports.models.purged import KEPT_COUNTS, PurgedRuns
 
         gone = PurgedRuns.objects.filter(export=OuterRef("pk"))
-        return Subquery(gone.values(counts=JSONObject(**{name: name for name in KEPT_COUNTS})))
+        kept = {**{name: name for name in KEPT_COUNTS}, "rejected_purged": "rejected", "runs_purged": "runs"}
+        return Subquery(gone.values(counts=JSONObject(**kept)))
 
 
 class Export(models.Model):

@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils.html import escape
 
 from exports import lifecycle, schedule
+from exports.models import PurgedRuns
 from exports_portal.common import audit
 from exports_portal.common.audit import PORTAL, Actor
 from partners import actions as partner_actions
@@ -61,6 +62,21 @@ def test_an_export_without_runs_opens(url: str, site: Site) -> None:
 def test_runs_tell_what_happened_in_words(url: str, site: Site, export: Any) -> None:
     RunFactory(export=export, done=True, counts={"delivered": 5, "takeovers": 1})
     assert "2 worker lost once, resumed" in site.text(url)
+
+
+def test_what_the_retention_policy_took_is_told(url: str, site: Site, project: Project, export: Any) -> None:
+    run = RunFactory(export=export, done=True, counts={"rejected": 3})
+    RejectedFactory(run=run)
+    assert "any more" not in site.text(url) + site.text(url, {"tab": "rejected"})
+    run.shards.update(rejected_purged=2)
+    PurgedRuns.objects.create(export=export, runs=40, read=9, delivered=5, rejected=4)
+    type(project).objects.update(keep_runs_days=90, keep_rejected_days=30)
+    kept = "40 earlier runs are not listed any more: the project keeps runs for 90 days after the end of their run."
+    assert kept in site.text(url)
+    shown = site.text(url, {"tab": "rejected"})
+    assert "6 rejected records are not listed any more: the project keeps rejected records for 30 days" in shown
+    type(project).objects.update(keep_runs_days=None)
+    assert "the project kept runs for a limited time" in site.text(url)
 
 
 def test_rejected_records_tell_why_and_what_to_do(url: str, site: Site, export: Any) -> None:
