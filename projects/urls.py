@@ -2,6 +2,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
 from projects import password_views, team_views, views
+from projects.login_views import SignIn
 
 project_patterns = (
     [
@@ -21,7 +22,7 @@ project_patterns = (
 
 urlpatterns = [
     path("", views.home, name="home"),
-    path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("login/", SignIn.as_view(), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("password/", password_views.PasswordChange.as_view(), name="password-change"),
     path("password/reset/", password_views.PasswordReset.as_view(), name="password-reset"),

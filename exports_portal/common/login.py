@@ -8,6 +8,8 @@ from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 
+UNDONE = "undone"  # a tag of the message
+
 
 class LoginMiddleware(LoginRequiredMiddleware):
     """A part of a page that is asked for after the session has ended must not become a sign-in form.
@@ -19,7 +21,7 @@ class LoginMiddleware(LoginRequiredMiddleware):
         if request.htmx:  # type: ignore[attr-defined]
             return HttpResponse("You are signed out.", status=401, content_type="text/plain")
         if request.method == "POST":
-            messages.warning(request, "Nothing was done, as you were signed out. Sign in, then do it again.")
+            messages.warning(request, "Nothing was done, as you were signed out. Sign in, then do it again.", UNDONE)
         if not getattr(view_func, "post_only", False):
             return super().handle_no_permission(request, view_func)
         return redirect_to_login(urljoin(request.get_full_path(), f"../?{request.GET.urlencode()}".rstrip("?")))

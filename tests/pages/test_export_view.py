@@ -16,12 +16,15 @@ from exports_portal.common.audit import PORTAL, Actor
 from partners import actions as partner_actions
 from projects.models import Project
 from tests.factories import (
+    PASSWORD,
     EventFactory,
     ExportFactory,
     IntegrationFactory,
+    MembershipFactory,
     RejectedFactory,
     RunFactory,
     SkippedFactory,
+    UserFactory,
 )
 from tests.pages.html import Form, Site, body, element, text
 
@@ -314,11 +317,20 @@ def test_actions_need_a_post(url: str, site: Site) -> None:
 
 
 @pytest.mark.parametrize("name", ["retry", "run-now", "duplicate", "continue", "resend"])
-def test_an_action_after_the_session_has_ended_is_not_done_and_leads_back(url: str, site: Site, name: str) -> None:
+def test_an_action_after_the_session_has_ended_is_not_done_and_leads_back(url: str, export: Any, name: str) -> None:
     client = Client()
     asked = client.post(f"{url}{name}/?tab=rejected&page=2")
     assert asked.headers["Location"] == f"/login/?next={url}%3Ftab%3Drejected%26page%3D2"
-    assert "Nothing was done, as you were signed out." in text(client.get(asked.headers["Location"]))
+    login = asked.headers["Location"]
+    assert "Nothing was done, as you were signed out. Sign in," in text(client.get(login))
+    user = UserFactory(email="late@example.com")
+    MembershipFactory(project=export.project, user=user)
+    wrong, right = ({"username": user.email, "password": password} for password in ("wrong", PASSWORD))
+    assert "Nothing was done" in text(client.post(login, wrong))
+    view = client.post(login, right, follow=True)
+    assert view.request["PATH_INFO"] == url
+    assert "Nothing was done, as you were signed out. Now you can do it again." in text(view)
+    assert "Nothing was done" not in text(client.get(url))
 
 
 def test_a_form_after_the_session_has_ended_opens_again(url: str, site: Site) -> None:
