@@ -52,6 +52,19 @@ class Detail:
             return None
         return Export.objects.filter(continues=self.export).select_related("integration").first()
 
+    @property
+    def anew(self) -> str:
+        """Why a stopped one-time export is not continued, and what to do; empty for others."""
+        if not self.is_single or self.export.status != Status.STOPPED:
+            return ""
+        if self.export.of_profiles:
+            return "A One time export is not continued: Duplicate sends all people anew, as they are then."
+        partner = self.export.integration.adapter.label
+        return (
+            "A One time export is not continued: Duplicate sends its days anew. Records keep their ids, so within 7 "
+            f"days {partner} counts those that it has taken once."
+        )
+
     @cached_property
     def delay(self) -> Delay:
         """What stands in its way, and what becomes of it."""

@@ -297,6 +297,19 @@ def test_stop_tells_what_can_be_done_afterwards(
     assert words in site.text(f"/{project.account_id}/settings/partners/exports/{export.pk}/stop/")
 
 
+def test_a_stopped_one_time_export_leads_to_its_duplicate(
+    site: Site, viewer_site: Site, project: Project, integration: Any
+) -> None:
+    export = ExportFactory(project=project, integration=integration)
+    url = f"/{project.account_id}/settings/partners/exports/{export.pk}/"
+    assert "is not continued" not in site.text(url)
+    type(export).objects.update(status="STOPPED")
+    assert "A One time export is not continued: Duplicate sends its days anew." in site.text(url)
+    assert "is not continued" not in viewer_site.text(url)
+    type(export).objects.update(type="user_profiles", date_from=None, date_to=None)
+    assert "Duplicate sends all people anew, as they are then." in site.text(url)
+
+
 def test_a_live_export_tells_its_settings_and_no_next_run(url: str, site: Site, export: Any) -> None:
     type(export).objects.update(frequency="live", every_hours=None, start_date=None)
     shown = site.text(url, {"tab": "settings"})
