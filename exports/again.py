@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from typing import Any
-from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F, Max
@@ -28,15 +27,14 @@ SELECT %s, %s, record_id, ids, not_before, message FROM exports_held WHERE expor
 """
 
 
-def duplicate_export(*, export: Export, by: Actor, now: datetime, submission: UUID | None = None) -> Export:
-    """Create the same export once more, under a name of its own. `submission`: as of create_export.
+def duplicate_export(*, export: Export, by: Actor, now: datetime) -> Export:
+    """Create the same export once more, under a name of its own."""
+    return actions.create_export(project=export.project, spec=copy_of(export, now=now), by=by, now=now)
 
-    Days that lie too far back by now become the oldest ones allowed.
-    """
-    if made := actions.made_by(submission, export.project):
-        return made
-    spec = replace(fresh_spec(export, now=now), name=another_name(export, "copy"))
-    return actions.create_export(project=export.project, spec=spec, by=by, now=now, submission=submission)
+
+def copy_of(export: Export, *, now: datetime) -> ExportSpec:
+    """What a duplicate would be. Days that lie too far back by now become the oldest ones allowed."""
+    return replace(fresh_spec(export, now=now), name=another_name(export, "copy"))
 
 
 def another_name(export: Export, kind: str) -> str:

@@ -10,7 +10,6 @@ from django.http import QueryDict
 from exports import skipped
 from exports.chart import Chart, chart_of
 from exports.delay import Delay
-from exports.forms import SubmissionForm
 from exports.history import Change, history
 from exports.models import Export, Frequency, Rejected, Run, Skipped, Status
 from exports.models.export import is_accounted_for
@@ -36,10 +35,6 @@ class Detail:
     @property
     def latest(self) -> RunLine | None:
         return self.line.latest
-
-    @property
-    def duplicate_form(self) -> SubmissionForm:
-        return SubmissionForm()
 
     @property
     def is_single(self) -> bool:

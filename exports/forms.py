@@ -1,6 +1,7 @@
 """The panel Export to <Partner>. It converts what was typed into an ExportSpec; the rules stand in exports.spec."""
 
 import copy
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 from uuid import uuid4
@@ -96,6 +97,7 @@ class ExportForm(SubmissionForm):
     """Dates are local days of the project. A preset wins over the two dates beside it."""
 
     is_stale = False  # somebody else has changed the export meanwhile
+    is_homeless: bool  # the integration of the export that it is like is gone
 
     integration = forms.TypedChoiceField(
         label="Partner Nickname",
@@ -149,17 +151,20 @@ class ExportForm(SubmissionForm):
         today: date,
         types: list[ExportType],
         export: Export | None = None,
+        like: ExportSpec | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.project, self.export, self.catalogue, self.today = project, export, catalogue, today
         self.presets = schedule.presets(today)
+        self.is_homeless = like is not None and like.integration_id not in {row.pk for row in integrations}
+        self.initial = self._shown(export) if export else self._proposed(like) if like else {}
         self._offer_integrations(integrations)
         self._offer_types(types)
         self._offer_events(catalogue)
         self._offer_days()
         if export is not None:
-            self._show(export)
+            self._narrow()
 
     def _offer_integrations(self, integrations: list[Integration]) -> None:
         choices = [(row.pk, f"{row.nickname} ({row.residency_label})") for row in integrations]
@@ -201,13 +206,20 @@ class ExportForm(SubmissionForm):
         self.fields["start_date"].initial = self.today
         self.fields["start_date"].widget.attrs["min"] = oldest.isoformat()
 
-    def _show(self, export: Export) -> None:
+    def _shown(self, export: Export) -> dict[str, Any]:
         shown = {name: getattr(export, name) for name in SHOWN}
-        self.initial = {name: value for name, value in shown.items() if value is not None}
-        self.initial["integration"] = export.integration_id
-        self.initial["start_date"] = self._proposed_start(export)
+        shown |= {"integration": export.integration_id, "start_date": self._proposed_start(export)}
+        return {name: value for name, value in shown.items() if value is not None}
+
+    def _narrow(self) -> None:
+        """To what an edit may change."""
         self.fields["start_date"].widget.attrs["min"] = self.today.isoformat()
         self.fields["frequency"].choices = [(name, Frequency(name).label) for name in GOING_ON]  # type: ignore[attr-defined]
+
+    def _proposed(self, spec: ExportSpec) -> dict[str, Any]:
+        """Of a new export like `spec`."""
+        proposed = {**asdict(spec), "integration": spec.integration_id, "preset": CUSTOM if spec.date_from else None}
+        return {name: value for name, value in proposed.items() if value is not None}
 
     def _proposed_start(self, export: Export) -> date:
         """A changed schedule starts today or later, so a start that has passed is no proposal."""

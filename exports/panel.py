@@ -57,8 +57,16 @@ class Sent:
         return self.preview.estimate >= LARGE
 
 
-def form_for(project: Project, partner: str, data: Any, *, now: datetime, export: Export | None = None) -> ExportForm:
-    """The panel's form with what this project offers."""
+def form_for(
+    project: Project,
+    partner: str,
+    data: Any,
+    *,
+    now: datetime,
+    export: Export | None = None,
+    like: ExportSpec | None = None,
+) -> ExportForm:
+    """The panel's form with what this project offers, to edit `export` or to make a new one, perhaps `like` another."""
     types = list(ExportType) if adapter_for(partner).takes_profiles else [ExportType.EVENTS]
     return ExportForm(
         data,
@@ -70,6 +78,7 @@ def form_for(project: Project, partner: str, data: Any, *, now: datetime, export
         today=now.astimezone(project.tz).date(),
         types=[ExportType(export.type)] if export else types,
         export=export,
+        like=like,
     )
 
 

@@ -1,7 +1,6 @@
 """Settings > Partners > Exports: the list, one export, and what can be done with it."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -15,7 +14,6 @@ from django.views.decorators.http import require_GET
 from exports import actions, again, panel, rejected
 from exports.detail import PER_PAGE, Detail
 from exports.filters import ExportFilter
-from exports.forms import SubmissionForm
 from exports.listing import Filters, chosen_size, paged
 from exports.models import Export, Frequency, Rejected
 from exports.presenting import lines
@@ -80,12 +78,17 @@ def export_new(request: ProjectRequest, project: Project, partner: str) -> HttpR
     if partner not in all_adapters():
         raise Http404("There is no such partner.")
     form = panel.form_for(project, partner, request.POST or None, now=timezone.now())
-    if _is_wanted(request):
-        export = panel.create(form, project=project, by=actor_of(request), now=timezone.now())
-        if export is not None:
-            messages.success(request, _with_link(f"{all_adapters()[partner].label} data export initiated", export))
-            return go_to(request, _list_url(project))
-    return _panel(request, project, form, partner=partner, close_url=_list_url(project))
+    return _new(request, project, form, partner=partner, title="Create a new export", close_url=_list_url(project))
+
+
+@project_page(*EDITORS)
+def export_duplicate(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
+    """The same panel, filled in as an export that is there."""
+    old = get_object_or_404(_exports(project), pk=pk)
+    partner, now = old.integration.partner, timezone.now()
+    form = panel.form_for(project, partner, request.POST or None, now=now, like=again.copy_of(old, now=now))
+    title = f"Duplicate of “{old.label}”"
+    return _new(request, project, form, partner=partner, title=title, close_url=_back(request, old))
 
 
 @project_page(*EDITORS)
@@ -101,7 +104,7 @@ def export_edit(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
         said = f"{export.integration.adapter.label} data export updated. {panel.applies(form)}"
         messages.success(request, _with_link(said, export))
         return go_to(request, _back(request, export))
-    return _panel(request, project, form, partner=partner, close_url=_back(request, export))
+    return _panel(request, project, form, partner=partner, title="Update the export", close_url=_back(request, export))
 
 
 @project_page(*EDITORS)
@@ -158,18 +161,16 @@ def export_run_now(request: ProjectRequest, project: Project, pk: int) -> HttpRe
 
 @post_only
 @project_page(*EDITORS)
-def export_duplicate(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
-    """Duplicate: the same export once more."""
-    form = SubmissionForm(request.POST)
-    submission = form.cleaned_data["submission"] if form.is_valid() else None
-    return _make(request, project, pk, partial(again.duplicate_export, submission=submission))
-
-
-@post_only
-@project_page(*EDITORS)
 def export_continue(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
-    """Continue from where it stopped, as a new export."""
-    return _make(request, project, pk, again.continue_export)
+    """Continue from where it stopped, as a new export; what is refused is said on the old one."""
+    old = get_object_or_404(_exports(project), pk=pk)
+    try:
+        new = again.continue_export(export=old, by=actor_of(request), now=timezone.now())
+    except (Invalid, Refused) as error:
+        messages.error(request, error.sentence if isinstance(error, Invalid) else str(error))
+        return redirect("exports:export-view", project.account_id, pk)
+    messages.success(request, f"{new.integration.adapter.label} data export initiated as “{new.label}”")
+    return redirect("exports:export-view", project.account_id, new.pk)
 
 
 @require_GET
@@ -208,18 +209,6 @@ def rejected_resend(request: ProjectRequest, project: Project, pk: int) -> HttpR
     return redirect(f"{reverse('exports:export-view', args=[project.account_id, pk])}?{back.urlencode()}")
 
 
-def _make(request: ProjectRequest, project: Project, pk: int, verb: Callable[..., Export]) -> HttpResponse:
-    """Show the new export that the verb makes; what it refuses is said on the old one."""
-    old = get_object_or_404(_exports(project), pk=pk)
-    try:
-        new = verb(export=old, by=actor_of(request), now=timezone.now())
-    except (Invalid, Refused) as error:
-        messages.error(request, error.sentence if isinstance(error, Invalid) else str(error))
-        return redirect("exports:export-view", project.account_id, pk)
-    messages.success(request, f"{new.integration.adapter.label} data export initiated as “{new.label}”")
-    return redirect("exports:export-view", project.account_id, new.pk)
-
-
 def _act(request: ProjectRequest, project: Project, pk: int, verb: Callable[..., Any], message: str) -> HttpResponse:
     export = get_object_or_404(_exports(project), pk=pk)
     try:
@@ -230,11 +219,24 @@ def _act(request: ProjectRequest, project: Project, pk: int, verb: Callable[...,
     return redirect("exports:export-view", project.account_id, pk)
 
 
+def _new(
+    request: ProjectRequest, project: Project, form: panel.ExportForm, *, partner: str, title: str, close_url: str
+) -> HttpResponse:
+    """The panel for a new export, and what becomes of it."""
+    if _is_wanted(request):
+        export = panel.create(form, project=project, by=actor_of(request), now=timezone.now())
+        if export is not None:
+            messages.success(request, _with_link(f"{all_adapters()[partner].label} data export initiated", export))
+            return go_to(request, _list_url(project))
+    return _panel(request, project, form, partner=partner, title=title, close_url=close_url)
+
+
 def _panel(
-    request: ProjectRequest, project: Project, form: panel.ExportForm, *, partner: str, close_url: str
+    request: ProjectRequest, project: Project, form: panel.ExportForm, *, partner: str, title: str, close_url: str
 ) -> HttpResponse:
     context = {
         "form": form,
+        "title": title,
         "sent": panel.what_will_be_sent(form, project=project, now=timezone.now()),
         "adapter": all_adapters()[partner],
         "partners_url": reverse("partners:partner-list", args=[project.account_id]),

@@ -25,4 +25,5 @@ class SignIn(views.LoginView):
         return super().form_valid(form)
 
     def _keep_messages(self, _response: HttpResponse) -> None:
-        messages.get_messages(self.request).used = False  # type: ignore[attr-defined]
+        shown: Any = messages.get_messages(self.request)
+        shown.used = False

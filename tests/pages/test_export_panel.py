@@ -97,19 +97,67 @@ def test_two_forms_that_arrive_at_once_make_one_export(project: Project, integra
 
 
 @pytest.mark.django_db(transaction=True)
-def test_duplicate_pressed_twice_makes_one_copy_with_a_name_of_its_own(
+def test_duplicate_opens_the_panel_filled_in_and_sends_nothing(
     exports: str, site: Site, project: Project, integration: Any
 ) -> None:
-    export = ExportFactory(project=project, integration=integration, recurring=True)
-    form = Form(site.get(f"{exports}{export.pk}/"), "duplicate/")
-    first, second = form.press(site, "Duplicate"), form.press(site, "Duplicate")
-    assert first.request["PATH_INFO"] == second.request["PATH_INFO"]
-    copy = project.exports.exclude(pk=export.pk).get()
-    assert copy.name == "Growth analytics (copy)"
-    Form(site.get(f"{exports}{copy.pk}/"), "duplicate/").press(site, "Duplicate")
-    assert set(project.exports.values_list("name", flat=True)) == {
-        "", "Growth analytics (copy)", "Growth analytics (copy 2)",
+    IntegrationFactory(project=project, nickname="Another")
+    EventNameFactory(project=project, name="Charged")
+    long_ago = local_today(project) - timedelta(days=80)
+    given = {
+        "name": "October", "events": "selected", "selected_events": ["Charged"], "excluded_properties": ["Email"],
+        "identifier_priority": ["email", "identity"], "hyphenate_names": True,
     }  # fmt: skip
+    old = ExportFactory(
+        project=project, integration=integration, stopped=True, date_from=long_ago,
+        date_to=long_ago + timedelta(days=40), **given,
+    )  # fmt: skip
+    url = f"{exports}{old.pk}/duplicate/"
+    assert f'href="{url}"' in body(site.get(f"{exports}{old.pk}/"))
+    response = site.get(url)
+    assert "Duplicate of “October”" in text(response)
+    assert project.exports.count() == 1
+    answer = site.client.post(url, filled_in(response), follow=True)
+    assert answer.request["PATH_INFO"] == exports
+    new = project.exports.exclude(pk=old.pk).get()
+    oldest = local_today(project) - timedelta(days=60)
+    assert (new.integration_id, new.name, new.date_from) == (integration.pk, "October (copy)", oldest)
+    assert (new.date_to, new.frequency) == (old.date_to, "one_time")
+    assert {name: getattr(new, name) for name in given} == {**given, "name": "October (copy)"}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("trait", ["recurring", "live"])
+def test_a_duplicate_can_be_sent_twice_and_makes_one_export(
+    exports: str, site: Site, project: Project, integration: Any, trait: str
+) -> None:
+    old = ExportFactory(project=project, integration=integration, **{trait: True})
+    url = f"{exports}{old.pk}/duplicate/"
+    form = filled_in(site.get(url))
+    for _ in range(2):
+        assert "Amplitude data export initiated" in text(site.client.post(url, form, follow=True))
+    copy = project.exports.exclude(pk=old.pk).get()
+    assert copy.name == "Growth analytics (copy)"
+    assert (copy.frequency, copy.type, copy.every_hours) == (old.frequency, old.type, old.every_hours)
+    assert "Growth analytics (copy 2)" in body(site.get(f"{exports}{copy.pk}/duplicate/"))
+
+
+def test_a_duplicate_for_a_disconnected_integration_asks_where_to_go(
+    exports: str, site: Site, project: Project, integration: Any
+) -> None:
+    old = ExportFactory(project=project, integration=integration, stopped=True)
+    IntegrationFactory(project=project, nickname="Another")
+    url = f"{exports}{old.pk}/duplicate/"
+    warning = "The integration of the original has been disconnected. Choose where this export goes."
+    assert warning not in site.text(url)
+    type(integration).objects.filter(pk=integration.pk).update(disconnected_at=datetime.now(UTC))
+    assert warning in site.text(url)
+
+
+def filled_in(response: Any) -> dict[str, Any]:
+    """What a browser would send from the panel as it stands."""
+    shown = response.context["form"]
+    sent = shown.as_if_sent().data
+    return {**{name: value for name, value in sent.items() if value is not None}, "export": "yes"}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -371,6 +419,19 @@ def test_what_a_restored_dump_refuses_is_said_in_the_panel(exports: str, site: S
     assert response.status_code == 422
     assert "Run: manage.py rebase_positions" in text(response)
     assert not Export.objects.exists()
+
+
+def test_the_events_that_are_chosen_are_ticked_in_an_edit(
+    exports: str, site: Site, project: Project, integration: Any
+) -> None:
+    for name in ("Charged", "Searched"):
+        EventNameFactory(project=project, name=name)
+    export = ExportFactory(
+        project=project, integration=integration, live=True, events="selected", selected_events=["Charged"]
+    )
+    form = Form(site.get(f"{exports}{export.pk}/edit/"), "/edit/")
+    assert form.ticked("selected_events") == ["Charged"]
+    assert "1 chosen" in site.text(f"{exports}{export.pk}/edit/")
 
 
 @pytest.mark.parametrize(

@@ -329,7 +329,7 @@ def test_actions_need_a_post(url: str, site: Site) -> None:
         assert "nothing was done. Go back to the page with the button" in text(response)
 
 
-@pytest.mark.parametrize("name", ["retry", "run-now", "duplicate", "continue", "resend"])
+@pytest.mark.parametrize("name", ["retry", "run-now", "continue", "resend"])
 def test_an_action_after_the_session_has_ended_is_not_done_and_leads_back(url: str, export: Any, name: str) -> None:
     client = Client()
     asked = client.post(f"{url}{name}/?tab=rejected&page=2")
