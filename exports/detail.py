@@ -14,7 +14,7 @@ from exports.history import Change, history
 from exports.models import Export, Frequency, Rejected, Run, Skipped, Status
 from exports.models.export import is_accounted_for
 from exports.presenting import ExportLine, RunLine
-from exports.preview import PreviewRecord, sample
+from exports.preview import LOOK_AT, PreviewRecord, Sample, sample
 from exports.rejected import clean_reason, ids_in, reasons
 from exports_portal.common import words
 from exports_portal.common.paging import KeyPaginator
@@ -144,14 +144,14 @@ class Detail:
         return chart_of(self.export, now=self.now)
 
     @cached_property
-    def samples(self) -> list[PreviewRecord]:
+    def samples(self) -> Sample:
         """Records exactly as the partner gets them: ten on their tab, else one beside the chart."""
-        limit = PAYLOADS if self.tab == "payload" else 1
-        return sample(self.export, now=self.now, limit=limit, frozen=self.line.sent_by)
+        limit, look_at = (PAYLOADS, LOOK_AT) if self.tab == "payload" else (1, 1)
+        return sample(self.export, now=self.now, limit=limit, frozen=self.line.sent_by, look_at=look_at)
 
     @property
     def sample(self) -> PreviewRecord | None:
-        return self.samples[0] if self.samples else None
+        return next(iter([*self.samples.records, *self.samples.others]), None)
 
     @property
     def sample_note(self) -> str:

@@ -1,6 +1,11 @@
-"""What an export would send: an estimate, and a few real records exactly as the partner would get them."""
+"""What an export would send: an estimate, and a few real records exactly as the partner would get them.
 
-from dataclasses import dataclass
+Those that would not be sent are looked for further on, and shown once for each reason.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -12,17 +17,21 @@ from exports import runs
 from exports.delivery.batches import encode_rows, read_page
 from exports.models import Axis, Export, Frequency, Run
 from exports.spec import ExportSpec, check
-from partners.contract import Encoded, Refusal, Skip
+from partners.contract import Encoded, Encodings, Refusal, Skip
 from projects.models import Project
 
 PAGES = 5  # of PAGE_ROWS rows each: so far a preview looks for records that match
 PAGE_ROWS = 2_000
+LOOK_AT = 5_000  # records that match, for those that would not be sent: some 30 ms
 SKIP_REASONS = {"no_identifier": "The record has no identifier that can be sent."}
 
 
 @dataclass(frozen=True)
 class PreviewRecord:
-    """payload: the event as JSON, None when nothing would be sent. reason, message and cure speak of a refusal."""
+    """payload: the event as JSON, None when nothing would be sent. reason, message and cure speak of a refusal.
+
+    count: how many of those that were looked at share its verdict and reason; 1 for one that would be sent.
+    """
 
     event_name: str
     time: datetime
@@ -31,14 +40,46 @@ class PreviewRecord:
     reason: str = ""
     message: str = ""
     cure: str = ""
+    count: int = 1
+
+    @property
+    def more(self) -> int:
+        """How many there are beside it."""
+        return self.count - 1
 
 
 @dataclass(frozen=True)
-class Preview:
+class Sample:
+    """records: the first ones that would be sent. others: one for each reason why some would not. looked_at: of all."""
+
+    records: list[PreviewRecord] = field(default_factory=list)
+    others: list[PreviewRecord] = field(default_factory=list)
+    looked_at: int = 0
+
+    @property
+    def shown(self) -> list[PreviewRecord]:
+        """What is odd comes first."""
+        return [*self.others, *self.records]
+
+    @property
+    def verdicts(self) -> str:
+        """ "Of the first 2,000 records, 1,988 would be sent, 3 rejected, 9 skipped." Empty when all would be sent."""
+        if not self.others:
+            return ""
+        counts = Counter[str]()
+        for record in self.others:
+            counts[record.verdict] += record.count
+        sent = self.looked_at - counts.total()
+        others = ", ".join(f"{count:,} {verdict}" for verdict, count in sorted(counts.items()))
+        first = "the only record" if self.looked_at == 1 else f"the first {self.looked_at:,} records"
+        return f"Of {first}, {sent:,} would be sent, {others}."
+
+
+@dataclass(frozen=True)
+class Preview(Sample):
     """estimate: records in the window of a one-time export; those of the last day for one that goes on."""
 
-    records: list[PreviewRecord]
-    estimate: int
+    estimate: int = 0
 
 
 def preview(
@@ -54,15 +95,28 @@ def preview(
 def of_export(export: Export, *, now: datetime, limit: int = 10) -> Preview:
     """The same for an export that may or may not be saved."""
     run = _run(export, now=now)
-    return Preview(sample(export, now=now, limit=limit), runs.estimate(run, runs.log_filter(run)))
+    found = sample(export, now=now, limit=limit)
+    return Preview(found.records, found.others, found.looked_at, runs.estimate(run, runs.log_filter(run)))
 
 
-def sample(export: Export, *, now: datetime, limit: int, frozen: dict[str, Any] | None = None) -> list[PreviewRecord]:
-    """The first records of its window, without counting the others. `frozen`: as sent by these settings of a run."""
+def sample(
+    export: Export, *, now: datetime, limit: int, frozen: dict[str, Any] | None = None, look_at: int = LOOK_AT
+) -> Sample:
+    """Of the first `look_at` records of its window. `frozen`: as sent by these settings of a run."""
     run = _run(export, now=now)
-    rows = _rows(run, limit)
+    rows = _rows(run, look_at)
     outcomes = encode_rows(rows, runs.encoder(run, frozen or runs.frozen_settings(export), now=now))
-    return [_record(*pair) for pair in zip(rows, outcomes, strict=True)]
+    sent = [place for place, body in enumerate(outcomes.bodies) if body][:limit]
+    return Sample([_record(rows[place], outcomes[place]) for place in sent], _others(rows, outcomes), len(rows))
+
+
+def _others(rows: Sequence[store.Row], outcomes: Encodings) -> list[PreviewRecord]:
+    unsendable = outcomes.unsendable
+    first: dict[tuple[type, str], int] = {}
+    for place, outcome in unsendable.items():
+        first.setdefault((type(outcome), outcome.reason), place)
+    counts = Counter((type(outcome), outcome.reason) for outcome in unsendable.values())
+    return [replace(_record(rows[place], unsendable[place]), count=counts[kind]) for kind, place in first.items()]
 
 
 def _run(export: Export, *, now: datetime) -> Run:

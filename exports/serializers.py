@@ -222,8 +222,12 @@ class PreviewRecordSerializer(serializers.Serializer):
     message = serializers.CharField()
     cure = serializers.CharField()
     payload = serializers.DictField(allow_null=True, help_text="exactly as the partner gets it")
+    count = serializers.IntegerField(help_text="how many of those looked at are not sent for this reason; 1 if sent")
 
 
 class PreviewSerializer(serializers.Serializer):
     estimate = serializers.IntegerField(help_text="about how many records would be sent")
-    records = PreviewRecordSerializer(many=True)
+    looked_at = serializers.IntegerField(help_text="how many records were looked at for those that would not be sent")
+    records = PreviewRecordSerializer(
+        many=True, source="shown", help_text="one for each reason why some are not sent, then the first that are"
+    )

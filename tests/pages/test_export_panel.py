@@ -291,7 +291,7 @@ def test_a_pace_is_the_median_of_runs_that_were_large_enough(integration: Any) -
     ("estimate", "per_day", "hinted"), [(999_999, False, False), (10**6, False, True), (10**6, True, False)]
 )
 def test_a_large_backfill_comes_with_a_hint_on_the_event_volume(estimate: int, per_day: bool, hinted: bool) -> None:
-    sent = Sent(Preview([], estimate), per_day=per_day)
+    sent = Sent(Preview(estimate=estimate), per_day=per_day)
     shown = render_to_string("exports/sent.html", {"sent": sent, "adapter": adapter_for("amplitude")})
     assert ("count against your Amplitude event volume" in shown) == hinted
 
@@ -310,6 +310,26 @@ def test_records_that_would_not_be_sent_say_why_in_the_preview(
     assert "Amplitude asks for at least 5" in shown
     assert "SKIPPED" in shown
     assert "no identifier that can be sent" in shown
+
+
+def test_records_that_would_not_be_sent_are_found_behind_ten_others(
+    exports: str, site: Site, panel: dict[str, Any], project: Project, integration: Any
+) -> None:
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    identities = ["customer-1"] * 12 + ["abc", "xyz", "abc"] + [None] * 2
+    for place, identity in enumerate(identities):
+        moment = hour_ago + timedelta(seconds=place)
+        EventFactory(project=project, received_at=moment, occurred_at=moment, identity=identity)
+    type(integration).objects.update(settings={**integration.settings, "device_id_mapping": "none"})
+    del panel["export"]
+    shown = text(site.post(f"{exports}new/amplitude/", panel, htmx=True))
+    assert "Of the first 17 records, 12 would be sent, 3 rejected, 2 skipped." in shown
+    assert [shown.count(f"WOULD BE {verdict}") for verdict in ("SENT", "REJECTED", "SKIPPED")] == [10, 1, 1]
+    assert "and 2 more for this reason" in shown
+    export = ExportFactory(project=project, integration=integration, recurring=True, running=True)
+    integration.refresh_from_db()
+    payload = site.text(f"{exports}{export.pk}/", {"tab": "payload"})
+    assert "12 would be sent, 3 rejected, 2 skipped." in payload
 
 
 @pytest.mark.django_db(transaction=True)
