@@ -1,7 +1,7 @@
 """The filters of exports: one set for the Exports page and the REST API. They live in the URL."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import django_filters
 from django import forms
@@ -29,6 +29,8 @@ def format_choices() -> list[tuple[str, str]]:
 
 class ManyChoicesField(forms.MultipleChoiceField):
     """Several choices, in whatever case they were typed. No value at all means no filter."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {"invalid_choice": "“%(value)s” is not one of the choices."}
 
     def to_python(self, value: Any) -> list[str]:
         choices: Any = self.choices

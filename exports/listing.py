@@ -38,14 +38,16 @@ class Group:
     name: str
     label: str
     options: list[Option]
+    errors: list[str]
 
 
 @dataclass(frozen=True)
 class Chip:
-    """A filter that is set; `without` is the query of the page without it."""
+    """A filter that is set, or asked for in words that are not understood; `without` is the page's query without it."""
 
     text: str
     without: str
+    is_wrong: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,20 @@ class Column:
 
 
 class Filters:
-    """What is filtered. A filter that is not understood is left out and named in `problems`."""
+    """What is filtered. A filter that is not understood is left out, and says so where it stands."""
 
     def __init__(self, found: ExportFilter, query: QueryDict) -> None:
         self._found, self._query = found, query
-        self.cleaned: dict[str, Any] = found.form.cleaned_data if found.is_bound and found.is_valid() else {}
+        found.is_valid()
+        self.cleaned: dict[str, Any] = found.form.cleaned_data if found.is_bound else {}
 
     @property
     def problems(self) -> list[str]:
-        return [text for texts in self._found.errors.values() for text in texts]
+        """Of what is no filter: the search and the sorting."""
+        return self._errors(*(name for name in self._found.errors if name not in FILTERS))
+
+    def _errors(self, *names: str) -> list[str]:
+        return [text for name in names for text in self._found.errors.get(name, ())]
 
     @property
     def groups(self) -> list[Group]:
@@ -76,7 +83,11 @@ class Filters:
         chosen = set(self.cleaned.get(name) or ())
         choices = self._found.form.fields[name].choices
         options = [Option(str(value), str(label), str(value) in chosen) for value, label in choices]
-        return Group(name, name.capitalize(), options)
+        return Group(name, name.capitalize(), options, self._errors(name))
+
+    @property
+    def date_errors(self) -> list[str]:
+        return self._errors(*DATES)
 
     @property
     def days(self) -> dict[str, str]:
@@ -90,8 +101,18 @@ class Filters:
             chosen = [option.in_words for option in group.options if option.checked]
             if chosen:
                 chips.append(Chip(f"{group.label}: {', '.join(chosen)}", self._without(group.name)))
-        days = self._days_in_words()
-        return [*chips, Chip(f"Exported on: {days}", self._without(*DATES))] if days else chips
+            chips += [
+                Chip(f"{group.label}: {error}", self._without(group.name), is_wrong=True) for error in group.errors
+            ]
+        if days := self._days_in_words():
+            chips.append(Chip(f"Exported on: {days}", self._without(*DATES)))
+        wrong = [(name, error) for name in DATES for error in self._errors(name)]
+        return [*chips, *(Chip(f"Exported on: {error}", self._without(name), is_wrong=True) for name, error in wrong)]
+
+    @property
+    def count(self) -> int:
+        """How many filters are in force."""
+        return sum(not chip.is_wrong for chip in self.chips)
 
     def _days_in_words(self) -> str:
         after, before = (self.cleaned.get(name) for name in DATES)

@@ -120,10 +120,28 @@ def test_exported_on_takes_local_days(exports: str, site: Site, project: Project
     assert "Exported on: 4 Nov 2026" in shown
 
 
-def test_an_unknown_filter_value_is_named_and_left_out(exports: str, site: Site, integration: Any) -> None:
-    response = site.get(exports, {"exported_on_after": "yesterday"})
-    assert response.status_code == 200
-    assert "Write a date as 2026-11-23." in text(response)
+def test_an_unknown_filter_value_is_named_where_it_stands_and_left_out(
+    exports: str, site: Site, project: Project, integration: Any
+) -> None:
+    for status in ("running", "done"):
+        ExportFactory(project=project, integration=integration, name=f"One {status}", **{status: True})
+    query = "status=DONE&type=people&exported_on_after=yesterday&exported_on_before=2999-01-01"
+    shown = text(response := site.get(f"{exports}?{query}"))
+    assert "One done" in shown
+    assert "One running" not in shown
+    assert "Filter · 2" in shown
+    for chip in ("Status: Done", "Exported on: until 1 Jan 2999"):
+        assert chip in shown
+    for name, chip in (("type", "Type: “people” is not one of the choices."),
+                       ("exported_on_after", "Exported on: Write a date as 2026-11-23.")):  # fmt: skip
+        assert chip in shown
+        without = "&amp;".join(part for part in query.split("&") if not part.startswith(name))
+        assert f'<a class="chip wrong" href="?{without}" aria-label="Remove the filter {chip}">' in body(response)
+    assert body(response).count('<ul class="errorlist">') == 2
+
+
+def test_a_search_or_sorting_that_is_not_understood_is_said(exports: str, site: Site, integration: Any) -> None:
+    assert "Select a valid choice" in site.text(exports, {"ordering": "colour"})
 
 
 def test_nothing_found_offers_reset(exports: str, site: Site, integration: Any) -> None:
