@@ -35,7 +35,7 @@ from amplitude_client.payload import (
     check_time,
     clean_value,
 )
-from amplitude_client.problems import Problem
+from amplitude_client.problems import IN_SHORT, Problem
 from amplitude_client.residency import HOSTS, Residency, base_url
 from amplitude_client.text import clean_text, hyphenate
 
@@ -44,6 +44,7 @@ __all__ = [
     "FUTURE_MS",
     "GZIP_FROM",
     "HOSTS",
+    "IN_SHORT",
     "MAX_BODY_BYTES",
     "MAX_DEPTH",
     "MAX_EVENTS",

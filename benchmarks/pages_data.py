@@ -69,7 +69,7 @@ SELECT id, 0, 1, reading, reading, 0, 0, 0, 0, 0, 0, '', false, 0, 0, 2000,
 REJECTED = """
 INSERT INTO exports_rejected
     (run_id, shard_id, record_id, reason, field, message, cure, payload, attempts, created_at)
-SELECT s.run_id, s.id, n, (ARRAY['too_short_id', 'invalid_time', 'silenced'])[1 + n %% 3], 'user_id',
+SELECT s.run_id, s.id, n, (ARRAY['id_too_short', 'invalid_time', 'silenced'])[1 + n %% 3], 'user_id',
        'The user_id has fewer than 5 characters.', 'Send a longer identity.',
        '{"event_type": "Searched", "user_id": "abc"}', 1, now()
   FROM exports_shard s JOIN exports_run r ON r.id = s.run_id AND r.export_id = 1, generate_series(1, 10) AS n

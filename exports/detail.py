@@ -1,5 +1,6 @@
 """The View page of one export: each tab asks for its own rows, and only when it is shown."""
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -170,7 +171,14 @@ class Detail:
         rows = Rejected.objects.filter(run__export=self.export).select_related("run").order_by("-id")
         rows = rows.filter(reason=self.reason) if self.reason else rows
         count = sum(count for reason, count in self.reasons if self.reason in ("", reason))
-        return KeyPaginator(rows, PER_PAGE, count=count).get_page(self._query.get("page"))
+        page = KeyPaginator(rows, PER_PAGE, count=count).get_page(self._query.get("page"))
+        for record in page.object_list:
+            record.reason_label = self._reason_label(record.reason)
+        return page
+
+    @property
+    def _reason_label(self) -> Callable[[str], str]:
+        return self.export.integration.adapter.reason_label
 
     @cached_property
     def reason(self) -> str:
@@ -181,6 +189,11 @@ class Detail:
     def reasons(self) -> list[tuple[str, int]]:
         """Why records were rejected, and how many."""
         return reasons(Rejected.objects.filter(run__export=self.export))
+
+    @property
+    def reason_chips(self) -> list[tuple[str, str, int]]:
+        """The same with the reason in words in between."""
+        return [(reason, self._reason_label(reason), count) for reason, count in self.reasons]
 
     @property
     def asks_consent(self) -> bool:

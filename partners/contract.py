@@ -298,6 +298,7 @@ class Adapter(ABC):
     format: ClassVar[str] = "JSON"
     fields: ClassVar[tuple[Field, ...]]
     takes_profiles: ClassVar[bool] = False  # whether user profiles can be exported too
+    reasons: ClassVar[Mapping[str, str]] = {}  # why it refuses records, in two or three words
 
     @abstractmethod
     def encoder(self, options: EncodeOptions) -> Encoder:
@@ -316,6 +317,10 @@ class Adapter(ABC):
     @abstractmethod
     def backoff_seconds(self, failures: int) -> float:
         """How long to wait after so many passing faults in a row; with jitter, so that workers do not come together."""
+
+    def reason_label(self, reason: str) -> str:
+        """The reason of a Refusal for people; a code that nobody has words for, made readable."""
+        return self.reasons.get(reason) or reason.replace("_", " ").capitalize()
 
     def choice_label(self, field_name: str, value: Any) -> str:
         """The label of a choice, for tables and sentences."""

@@ -154,7 +154,7 @@ class RejectedFactory(DjangoModelFactory):
     run = factory.SubFactory(RunFactory, done=True)
     shard = factory.LazyAttribute(lambda row: row.run.shards.get())
     record_id = factory.Sequence(lambda n: n + 1)
-    reason = "too_short_id"
+    reason = "id_too_short"
     field = "user_id"
     message = "The user_id has fewer than 5 characters."
     cure = "Send a longer identity."

@@ -57,6 +57,7 @@ class AmplitudeAdapter(Adapter):
     category = "Analytics"
     description = "Send events and user profiles to your Amplitude project, in Europe or the Standard region."
     takes_profiles = True
+    reasons = client.IN_SHORT
     fields = (
         Field(
             "api_key",

@@ -339,7 +339,7 @@ def test_rejected_records_show_reason_cure_and_payload(api, project):
     assert shown["payload"] == {"event_type": "Searched", "user_id": "abc"}
     assert {name: shown[name] for name in ("id", "reason", "field", "message", "cure", "attempts")} == {
         "id": record.pk,
-        "reason": "too_short_id",
+        "reason": "id_too_short",
         "field": "user_id",
         "message": record.message,
         "cure": record.cure,

@@ -130,6 +130,6 @@ def test_rejected_records_of_all_runs_are_listed_downloaded_and_sent_again(api, 
     assert [row["id"] for row in api.get(f"{base}rejected/?reason=silenced").json()["results"]] == [records[2].pk]
     csv_rows = b"".join(api.get(f"{base}rejected.csv/?reason=silenced").streaming_content).decode().splitlines()
     assert len(csv_rows) == 2
-    assert api.post(f"{base}rejected/resend/", {"reason": "too_short_id"}).json() == {"queued": 2}
+    assert api.post(f"{base}rejected/resend/", {"reason": "id_too_short"}).json() == {"queued": 2}
     wrong = api.post(f"{base}rejected/resend/", {"ids": [records[0].pk + 1000]})
     assert (wrong.status_code, set(wrong.json())) == (400, {"ids"})

@@ -39,6 +39,13 @@ NAMES = {
     "Charged": ("system", 31_870),
     "Searched": ("custom", 29_406),
 }
+INVALID = {
+    "reason": "invalid_field",
+    "field": "event_properties",
+    "message": "Amplitude does not accept the value of “event_properties” in this event.",
+    "cure": "Mend the value in your app, then send the event again.",
+    "payload": '{"event_type":"Charged","user_id":"customer-1842","event_properties":{"Amount":"₹ 4 99","Items":[]}}',
+}
 RUNS = (600, 910, 820, 1190, 660, 580, 1050, 1380, 1320, 900, 790, 720, 1120, 1200, 990, 890, 1350, 1500, 1080, 970)
 
 
@@ -213,8 +220,8 @@ def _running(project: Project, growth: Any, now: datetime) -> Any:
         created_at=now - timedelta(seconds=131), estimate=2_070_000,
         counts={"delivered": 1_284_300, "rejected": 12, "held": 20, "skipped": 8, "in_flight": 2000},
     )  # fmt: skip
-    for _ in range(12):
-        RejectedFactory(run=latest)
+    for place in range(12):
+        RejectedFactory(run=latest, **(INVALID if place % 4 == 1 else {}))
     for place in range(20):
         HeldFactory(
             run=latest,

@@ -178,7 +178,7 @@ def test_old_rejected_records_go_once_the_consent_is_ticked(signed_in: Page, exp
     for number, reason in enumerate(("silenced", "bad_time")):
         RejectedFactory(run=run, reason=reason, record_id=number, created_at=long_ago)
     signed_in.goto(f"{exports}{export.pk}/?tab=rejected")
-    signed_in.get_by_role("link", name="silenced 1").click()
+    signed_in.get_by_role("link", name="Silenced by Amplitude 1").click()
     signed_in.get_by_role("button", name="Send all of this reason again").click()
     expect(signed_in.get_by_text("1 record was rejected more than 7 days ago")).to_be_visible()
     signed_in.get_by_label("Also those rejected more than 7 days ago").check()

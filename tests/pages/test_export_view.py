@@ -87,6 +87,13 @@ def test_rejected_records_tell_why_and_what_to_do(url: str, site: Site, export: 
     shown = site.text(url, {"tab": "rejected"})
     assert "The user_id has fewer than 5 characters." in shown
     assert "Send a longer identity." in shown
+    assert "All Identifier too short 1" in shown
+    assert "id_too_short" not in shown
+    RejectedFactory(run=export.runs.get(), reason="never_heard_of", payload="not JSON")
+    response = site.get(url, {"tab": "rejected"})
+    assert "Never heard of 1" in text(response)
+    assert '<pre class="code" tabindex="0">not JSON</pre>' in body(response)
+    assert escape('{\n  "event_type": "Searched",\n  "user_id": "abc"\n}') in body(response)
 
 
 def test_skipped_records_tell_why_which_and_whose(url: str, site: Site, project: Project, export: Any) -> None:
@@ -401,7 +408,7 @@ def queued(records: list[Any]) -> list[bool]:
 def test_rejected_records_are_filtered_by_reason_and_sent_again(url: str, site: Site, export: Any) -> None:
     records = rejected_in(export, "silenced", "silenced", "bad_time")
     response = site.get(url, {"tab": "rejected", "reason": "silenced"})
-    assert "All silenced 2 bad_time 1" in text(response)
+    assert "All Silenced by Amplitude 2 Impossible time 1" in text(response)
     after = Form(response, "resend/").press(site, ALL_OF_IT)
     assert "2 records are being sent again" in text(after)
     assert ALL_OF_IT in text(after)
@@ -440,7 +447,7 @@ def test_a_disconnected_integration_asks_for_no_consent(url: str, site: Site, ex
 @pytest.mark.parametrize("reason", ["\0", "silenced\0"])
 def test_a_nul_in_a_reason_is_left_out(url: str, site: Site, export: Any, reason: str) -> None:
     (record,) = rejected_in(export, "silenced")
-    assert "silenced" in site.text(url, {"tab": "rejected", "reason": reason})
+    assert "Silenced by Amplitude" in site.text(url, {"tab": "rejected", "reason": reason})
     assert str(record.pk) in site.get(f"{url}rejected.csv", {"reason": reason}).getvalue().decode()
     answer = site.post(f"{url}resend/", {"reason": reason, "id": [record.pk]})
     assert (answer.status_code, queued([record])) == (302, [True])

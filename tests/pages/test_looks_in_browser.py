@@ -69,6 +69,8 @@ def test_what_belongs_on_one_line_stands_on_one(signed_in: Page, root: str, scen
     signed_in.goto(view)
     expect(signed_in.locator(".head .button")).to_have_count(5)
     assert _lines(signed_in.locator(".head-line")) == {1}
+    signed_in.goto(root + scene[1]["export-rejected"])
+    assert _lines(signed_in.locator("td[data-label=Field]")) == {1}
     signed_in.goto(root + scene[1]["profiles"])
     search = signed_in.get_by_placeholder("Identity, email, phone or CleverTap ID")
     search.fill("Identity, email, phone or CleverTap ID")

@@ -39,6 +39,15 @@ def json_lines(value: Any) -> str:
 
 
 @register.filter
+def json_text_lines(text: str) -> str:
+    """The same of JSON that is text; as it stands where it is none."""
+    try:
+        return json_lines(orjson.loads(text))
+    except orjson.JSONDecodeError:
+        return text
+
+
+@register.filter
 def json_line(value: Any) -> str:
     """JSON on one line."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
