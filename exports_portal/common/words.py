@@ -77,6 +77,14 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def compact(count: int) -> str:
+    """ "500", "2K", "1.5M", "20B": a round number where there is little room."""
+    for size, letter in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (1_000, "K")):
+        if count >= size:
+            return f"{count / size:.12g}{letter}"
+    return str(count)
+
+
 def duration(seconds: float) -> str:
     """ "41 s", "2 min 11 s", "27 min", "3 h 5 min", "2 days 4 h" """
     whole = round(seconds)
