@@ -86,7 +86,8 @@ class AmplitudeAdapter(Adapter):
         Field(
             "user_id_mapping",
             "User ID Mapping",
-            hint="Sent as user_id. When it is missing, the export's identifier priority decides.",
+            hint="Sent as user_id. Fallback order where it is missing: the export's identifier priority, "
+            "which begins as Identity, Email, Phone.",
             choices=(Choice("identity", "Identity"), Choice("email", "Email"), Choice("phone", "Phone")),
             default="identity",
         ),

@@ -10,8 +10,10 @@ from django.db import connection
 from django.template.loader import render_to_string
 from django.utils.html import escape
 
+from events.catalogue import ENGAGEMENT_EVENTS
 from events.models import LogBase
 from exports import actions
+from exports.hints import ENGAGEMENT_HINTS
 from exports.models import Export
 from exports.pace import Pace, pace_of
 from exports.panel import Sent
@@ -94,6 +96,16 @@ def test_two_forms_that_arrive_at_once_make_one_export(project: Project, integra
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(create, range(4)))) == 1
     assert project.exports.count() == 1
+
+
+def test_engagement_events_are_described_in_the_words_of_the_seed(exports: str, site: Site, integration: Any) -> None:
+    shown = site.text(f"{exports}new/amplitude/")
+    assert list(ENGAGEMENT_HINTS) == list(ENGAGEMENT_EVENTS)
+    for name, description in (
+        ("Notification Sent", "The event is tracked when the notification is successfully sent from CleverTap to the"),
+        ("UTM Visited", "This event is tracked when a user clicks on a link from a marketing campaign that has a UTM"),
+    ):
+        assert f"{name} {description}" in shown
 
 
 @pytest.mark.django_db(transaction=True)
