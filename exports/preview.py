@@ -22,7 +22,7 @@ from projects.models import Project
 
 PAGES = 5  # of PAGE_ROWS rows each: so far a preview looks for records that match
 PAGE_ROWS = 2_000
-LOOK_AT = 5_000  # records that match, for those that would not be sent: some 30 ms
+LOOK_AT = 2_000  # records that match, for those that would not be sent: the panel opens in 150 ms
 SKIP_REASONS = {"no_identifier": "The record has no identifier that can be sent."}
 
 

@@ -300,6 +300,11 @@ class Adapter(ABC):
     takes_profiles: ClassVar[bool] = False  # whether user profiles can be exported too
     reasons: ClassVar[Mapping[str, str]] = {}  # why it refuses records, in two or three words
 
+    @property
+    def invitation(self) -> str:
+        """What an integration is for, on one line."""
+        return f"Export your events{' and profiles' if self.takes_profiles else ''} to {self.label}"
+
     @abstractmethod
     def encoder(self, options: EncodeOptions) -> Encoder:
         """The encoder of events."""
