@@ -152,7 +152,7 @@ class Detail:
 
     @property
     def sample(self) -> PreviewRecord | None:
-        return next(iter([*self.samples.records, *self.samples.others]), None)
+        return next(iter(self.samples.all), None)
 
     @property
     def sample_note(self) -> str:

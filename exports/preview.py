@@ -57,8 +57,12 @@ class Sample:
     looked_at: int = 0
 
     @property
+    def all(self) -> list[PreviewRecord]:
+        return [*self.records, *self.others]
+
+    @property
     def shown(self) -> list[PreviewRecord]:
-        """What is odd comes first."""
+        """To people what is odd comes first."""
         return [*self.others, *self.records]
 
     @property

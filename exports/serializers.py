@@ -229,5 +229,5 @@ class PreviewSerializer(serializers.Serializer):
     estimate = serializers.IntegerField(help_text="about how many records would be sent")
     looked_at = serializers.IntegerField(help_text="how many records were looked at for those that would not be sent")
     records = PreviewRecordSerializer(
-        many=True, source="shown", help_text="one for each reason why some are not sent, then the first that are"
+        many=True, source="all", help_text="the first that would be sent, then one for each reason why others are not"
     )

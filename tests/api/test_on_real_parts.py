@@ -134,7 +134,7 @@ def test_a_preview_never_reads_another_projects_events(committed):
     project, client = committed
     capture(ProjectFactory(), {"identity": "stranger"})
     body = client.post("/api/v1/exports/preview/", body_for(project)).json()
-    assert body == {"estimate": 0, "records": []}
+    assert body == {"estimate": 0, "looked_at": 0, "records": []}
 
 
 def test_a_preview_of_a_stopped_export_still_opens(committed):

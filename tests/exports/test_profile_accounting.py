@@ -178,5 +178,5 @@ def test_of_one_that_goes_on_it_shows_the_changes_of_the_last_day(capture_profil
     ProfileChange.objects.update(received_at=now() - timedelta(days=2))
     capture_profiles({"asha-1": {"City": None}, "abc": {"City": "Pune"}})
     shown = preview.of_export(profile_export(frequency), now=now())
-    assert (shown.estimate, [record.verdict for record in shown.shown]) == (2, ["rejected", "sent"])
+    assert (shown.estimate, [record.verdict for record in shown.all]) == (2, ["sent", "rejected"])
     assert shown.records[0].payload["user_properties"] == {"$unset": {"City": "-"}}
