@@ -6,13 +6,18 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
 
+from events import store
 from events.models import DailyCount, EventName, Identifier, Person
 from projects.models import Project
 
 DAYS = 14
 NAMES_PER_PAGE = 50
 PEOPLE_PER_PAGE = 20
+MOST_FOUND = 1_000
+LAST_OF_PERSON = 20
+EARLIER = 10
 MAX_KEY = 2**63 - 1
 
 
@@ -66,18 +71,32 @@ def catalogue(
 
 def people(project: Project, *, search: str = "", before: int | None = None) -> tuple[list[Person], int | None]:
     """A page of people, newest first, and the key of the next page or None. A search is for exact identifiers."""
-    rows: Any = project.people.order_by("-pk")
+    rows = found(project, search, before=before, limit=PEOPLE_PER_PAGE + 1)
     if before is not None:
         rows = rows.filter(pk__lt=before)
-    if search:
-        rows = rows.filter(pk__in=_with_identifier(project, search, before))
-    found = list(rows[: PEOPLE_PER_PAGE + 1])
-    more = len(found) > PEOPLE_PER_PAGE
-    return found[:PEOPLE_PER_PAGE], found[PEOPLE_PER_PAGE - 1].pk if more else None
+    page = list(rows[: PEOPLE_PER_PAGE + 1])
+    more = len(page) > PEOPLE_PER_PAGE
+    return page[:PEOPLE_PER_PAGE], page[PEOPLE_PER_PAGE - 1].pk if more else None
 
 
-def _with_identifier(project: Project, value: str, before: int | None) -> list[int]:
-    """Keys of those with this identity, CleverTap ID, email or phone, each looked up in an index of its own; a page.
+def found(project: Project, search: str, *, before: int | None = None, limit: int = MOST_FOUND) -> QuerySet[Person]:
+    """All people, newest first, or those with this identity, CleverTap ID, email or phone: the newest `limit`."""
+    rows = project.people.order_by("-pk")
+    return rows.filter(pk__in=_with_identifier(project, search, before, limit)) if search else rows
+
+
+def earlier(person: Person) -> QuerySet[Person]:
+    """Devices that were anonymous before this person logged in on them; the first EARLIER of them."""
+    return person.earlier.order_by("pk")[:EARLIER]
+
+
+def last_events(person: Person) -> list[store.EventRow]:
+    """The newest among the project's last store.RECENT events, LAST_OF_PERSON at most."""
+    return store.latest(person.project_id, LAST_OF_PERSON, person_id=person.pk)
+
+
+def _with_identifier(project: Project, value: str, before: int | None, limit: int) -> list[int]:
+    """Keys of those with this identity, CleverTap ID, email or phone, each looked up in an index of its own.
 
     A condition with OR would read all people, and a subquery may make PostgreSQL go through them by their keys.
     Identities are found through `Identifier`, which has all of them.
@@ -87,4 +106,4 @@ def _with_identifier(project: Project, value: str, before: int | None) -> list[i
     columns = ({"clevertap_id": value}, {"email__iexact": value}, {"phone": value})
     by_column = [project.people.filter(pk__lt=top, **column).values_list("pk") for column in columns]
     keys = known.values_list("person").union(*by_column).order_by("-person")
-    return [key for (key,) in keys[: PEOPLE_PER_PAGE + 1]]
+    return [key for (key,) in keys[:limit]]

@@ -18,9 +18,7 @@ from projects.models import Project
 from projects.pages import ProjectRequest, project_page
 
 LAST_RECORDS = 10
-LAST_OF_PERSON = 20
 LIFETIMES = 50
-EARLIER = 10  # devices that were anonymous before they logged in
 
 
 @require_GET
@@ -60,13 +58,12 @@ def profile_list(request: ProjectRequest, project: Project) -> HttpResponse:
 def profile_view(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
     """One person: identifiers, properties, how often they had which event, last events."""
     person = get_object_or_404(project.people.select_related("merged_into"), pk=pk)
-    events = store.latest(project.pk, LAST_OF_PERSON, person_id=person.pk)
     context = {
         "person": person,
         "identifiers": person.identifiers.order_by("kind", "value"),
-        "earlier": person.earlier.order_by("pk")[:EARLIER],
+        "earlier": glance.earlier(person),
         "lifetimes": _lifetimes(person.pk),
-        "events": [shown_row(row) for row in events],
+        "events": [shown_row(row) for row in glance.last_events(person)],
         "recent": store.RECENT,
         "project": project,
     }

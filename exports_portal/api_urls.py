@@ -7,8 +7,10 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.routers import SimpleRouter
 
 from events.catalogue_api import CatalogueView
+from events.people_api import ProfileViewSet
 from exports.api import ExportViewSet, RunViewSet
 from exports_portal.common.api import no_such_address
+from notifications.api import NotificationViewSet
 from partners.api import IntegrationViewSet
 from projects.api import AuditViewSet, CredentialViewSet, InvitationViewSet, MemberViewSet, ProjectSettingsView
 from sources.api import SourceViewSet
@@ -21,6 +23,8 @@ router.register("sources", SourceViewSet, basename="source")
 router.register("credentials", CredentialViewSet, basename="credential")
 router.register("members", MemberViewSet, basename="member")
 router.register("invitations", InvitationViewSet, basename="invitation")
+router.register("notifications", NotificationViewSet, basename="notification")
+router.register("profiles", ProfileViewSet, basename="profile")
 router.register("audit", AuditViewSet, basename="audit")
 
 # Swagger UI brings a <style> element; its scripts are files of ours.

@@ -18,12 +18,13 @@ from exports_portal.common import audit, bells
 from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Invalid, Refused
 from notifications import webhook
-from notifications.models import Channel, Dispatch, Kind, Notification, Preferences, Seen
+from notifications.models import CHOSEN, Channel, Dispatch, Kind, Notification, Preferences, Seen
 from projects import access
 from projects.models import Project, Role, User
 
 MOST_EMAILS = 20
 TITLE_CHARACTERS = 300
+CHANGEABLE = ("kinds", "emails", "rejected_percent", "empty_windows", "lag_minutes")
 
 
 @dataclass(frozen=True)
@@ -96,15 +97,16 @@ def save_preferences(
     """What the project hears of, from which limits on, and by mail to whom. Raises Invalid, PermissionDenied."""
     access.require(by, project, Role.ADMIN)
     preferences = _locked(project)
-    names = ("kinds", "emails", "rejected_percent", "empty_windows", "lag_minutes")
-    before = {name: getattr(preferences, name) for name in names}
-    preferences.kinds = [str(kind) for kind in Kind if kind in kinds]
+    before = {name: getattr(preferences, name) for name in CHANGEABLE}
+    if unknown := set(kinds) - set(CHOSEN):
+        raise Invalid({"kinds": [f"“{sorted(unknown)[0]}” is none of: {', '.join(CHOSEN)}."]})
+    preferences.kinds = [str(kind) for kind in CHOSEN if kind in kinds]
     preferences.emails = list(dict.fromkeys(email.strip().lower() for email in emails if email.strip()))
     preferences.rejected_percent, preferences.empty_windows = rejected_percent, empty_windows
     preferences.lag_minutes = lag_minutes
     _check(preferences)
     preferences.save()
-    after = {name: getattr(preferences, name) for name in names}
+    after = {name: getattr(preferences, name) for name in CHANGEABLE}
     _record("notifications.edit", preferences, by=by, now=now, before=before, after=after)
     return preferences
 

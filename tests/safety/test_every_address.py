@@ -183,6 +183,14 @@ API = {
     ("api:invitation-list", "get"): Call(ADMINS),
     ("api:invitation-list", "post"): Call(ADMINS, body={"email": "new@example.com", "role": "viewer"}),
     ("api:invitation-detail", "delete"): Call(ADMINS, "invitation"),
+    ("api:notification-list", "get"): Call(EVERYBODY),
+    ("api:notification-preferences", "get"): Call(ADMINS),
+    ("api:notification-preferences", "patch"): Call(ADMINS, body={"lag_minutes": 7}),
+    ("api:notification-webhook", "put"): Call(ADMINS, body={"url": "https://hooks.example.com/portal"}),
+    ("api:notification-webhook", "delete"): Call(ADMINS),
+    ("api:notification-test", "post"): Call(ADMINS),
+    ("api:profile-list", "get"): Call(EVERYBODY),
+    ("api:profile-detail", "get"): Call(EVERYBODY, "person"),
     ("api:audit-list", "get"): Call(ADMINS),
     ("api:audit-csv", "get"): Call(ADMINS),
 }
@@ -248,7 +256,7 @@ def test_every_call_of_the_rest_api_is_known_here() -> None:
     offered = set()
     for route in REST:
         methods = getattr(route.view, "actions", None) or [
-            name for name in ("get", "post", "patch", "delete") if hasattr(route.view.view_class, name)
+            name for name in ("get", "post", "put", "patch", "delete") if hasattr(route.view.view_class, name)
         ]
         offered |= {(route.name, method) for method in methods if method not in ("head", "options")}
     assert offered == set(API)
