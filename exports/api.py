@@ -7,7 +7,6 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
-from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
@@ -35,6 +34,7 @@ from exports.serializers import (
 from exports.spec import spec_of
 from exports_portal.common.api import ProjectView
 from exports_portal.common.files import csv_file
+from exports_portal.common.filters import ProjectFilters
 
 REASONS = OpenApiParameter("reason", OpenApiTypes.STR, many=True)
 
@@ -44,13 +44,6 @@ def _rejected_of(request: Request, **where: Any) -> QuerySet[Rejected]:
     rows = Rejected.objects.filter(**where).order_by("id")
     reasons = list(map(rejected.clean_reason, request.query_params.getlist("reason")))
     return rows.filter(reason__in=reasons) if reasons else rows
-
-
-class ProjectFilters(DjangoFilterBackend):
-    """Gives the filter set the project, whose days and rows it filters by."""
-
-    def get_filterset_kwargs(self, request: Request, queryset: QuerySet, view: Any) -> dict[str, Any]:
-        return {**super().get_filterset_kwargs(request, queryset, view), "project": view.project}
 
 
 class ExportViewSet(ProjectView, GenericViewSet):

@@ -5,20 +5,19 @@ from typing import Any, ClassVar
 
 import django_filters
 from django import forms
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Lower, NullIf
 from drf_spectacular.utils import extend_schema_field
 
 from exports import schedule
 from exports.models import Export, ExportType, Frequency, Status
+from exports_portal.common.filters import DayFilter, FilterForm
 from partners.models import Integration
 from partners.registry import all_adapters, partner_choices
 from projects.models import Project
 
 NEWEST_FIRST = ("-exported_on", "-id")
 SHOWN_NAME = Lower(Coalesce(NullIf("name", Value("")), F("integration__nickname")))
-FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
 
 
 def format_choices() -> list[tuple[str, str]]:
@@ -45,21 +44,6 @@ class ManyChoices(django_filters.MultipleChoiceFilter):
         super().__init__(distinct=False, **extra)
 
 
-class DayFilter(django_filters.DateFilter):
-    """A local day of the project, written as 2026-11-23."""
-
-    def __init__(self, **extra: Any) -> None:
-        super().__init__(
-            input_formats=["%Y-%m-%d"],
-            error_messages={"invalid": "Write a date as 2026-11-23."},
-            validators=[
-                MinValueValidator(FIRST_DAY, f"Choose a day after {FIRST_DAY}."),
-                MaxValueValidator(LAST_DAY, f"Choose a day before {LAST_DAY}."),
-            ],
-            **extra,
-        )
-
-
 class Ordering(django_filters.OrderingFilter):
     """Ties are broken by the id, so that pages never overlap."""
 
@@ -70,15 +54,6 @@ class Ordering(django_filters.OrderingFilter):
         if any(column.lstrip("-") == "shown_name" for column in columns):
             qs = qs.alias(shown_name=SHOWN_NAME)  # only then: every page and count would make the join that it needs
         return qs.order_by(*columns, "-id")
-
-
-class ExportFilterForm(forms.Form):
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        after, before = cleaned.get("exported_on_after"), cleaned.get("exported_on_before")
-        if after and before and before < after:
-            self.add_error("exported_on_before", "The last day lies before the first.")
-        return cleaned
 
 
 class ExportFilter(django_filters.FilterSet):
@@ -110,7 +85,7 @@ class ExportFilter(django_filters.FilterSet):
     class Meta:
         model = Export
         fields: list[str] = []
-        form = ExportFilterForm
+        form = FilterForm
 
     def __init__(self, data: Any = None, queryset: Any = None, *, project: Project, **extra: Any) -> None:
         rows = Export.objects.all() if queryset is None else queryset

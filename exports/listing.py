@@ -8,8 +8,8 @@ from django.http import QueryDict
 
 from exports.filters import ExportFilter
 from exports.models import Status
-from exports_portal.common import words
 from exports_portal.common.errors import Invalid
+from exports_portal.common.filters import Chip, changed, days_in_words
 from exports_portal.common.paging import PAGE_SIZES, KeyPaginator, page_size
 from projects.models import User
 
@@ -41,15 +41,6 @@ class Group:
     label: str
     options: list[Option]
     errors: list[str]
-
-
-@dataclass(frozen=True)
-class Chip:
-    """A filter that is set, or asked for in words that are not understood; `without` is the page's query without it."""
-
-    text: str
-    without: str
-    is_wrong: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +97,7 @@ class Filters:
             chips += [
                 Chip(f"{group.label}: {error}", self._without(group.name), is_wrong=True) for error in group.errors
             ]
-        if days := self._days_in_words():
+        if days := days_in_words(*(self.cleaned.get(name) for name in DATES)):
             chips.append(Chip(f"Exported on: {days}", self._without(*DATES)))
         wrong = [(name, error) for name in DATES for error in self._errors(name)]
         return [*chips, *(Chip(f"Exported on: {error}", self._without(name), is_wrong=True) for name, error in wrong)]
@@ -115,14 +106,6 @@ class Filters:
     def count(self) -> int:
         """How many filters are in force."""
         return sum(not chip.is_wrong for chip in self.chips)
-
-    def _days_in_words(self) -> str:
-        after, before = (self.cleaned.get(name) for name in DATES)
-        if after and before:
-            return words.days(after, before)
-        if after:
-            return f"from {words.day(after)}"
-        return f"until {words.day(before)}" if before else ""
 
     @property
     def search(self) -> str:
@@ -139,13 +122,13 @@ class Filters:
 
     def _column(self, name: str, label: str, ordering: str) -> Column:
         direction = {name: "ascending", f"-{name}": "descending"}.get(ordering, "")
-        query = self._changed("page", "ordering")
+        query = changed(self._query, "page", "ordering")
         query["ordering"] = f"-{name}" if direction == "ascending" else name
         return Column(label, direction, query.urlencode())
 
     def kept(self, *without: str) -> list[tuple[str, str]]:
         """What a form that sets `without` must carry along."""
-        query = self._changed("page", *without)
+        query = changed(self._query, "page", *without)
         return [(name, value) for name, values in query.lists() for value in values]
 
     @property
@@ -161,13 +144,7 @@ class Filters:
         return self.kept("page_size")
 
     def _without(self, *names: str) -> str:
-        return self._changed("page", *names).urlencode()
-
-    def _changed(self, *without: str) -> QueryDict:
-        query = self._query.copy()
-        for name in without:
-            query.pop(name, None)
-        return query
+        return changed(self._query, "page", *names).urlencode()
 
 
 def chosen_size(query: QueryDict, user: User) -> int:
