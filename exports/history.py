@@ -74,14 +74,10 @@ def _change(entry: AuditEntry, export: Export) -> Change:
     if verb == "edit":
         shown = _shower(export)
         fields = [
-            (_label(name), shown(name, entry.before.get(name)), shown(name, value))
+            (words.label(name), shown(name, entry.before.get(name)), shown(name, value))
             for name, value in entry.after.items()
         ]
     return Change(entry.at, entry.actor, f"Run {act.lower()}" if noun == "run" else act, why, fields)
-
-
-def _label(name: str) -> str:
-    return name.removesuffix("_id").replace("_", " ").capitalize()
 
 
 def _shower(export: Export) -> Callable[[str, Any], str]:
@@ -89,16 +85,11 @@ def _shower(export: Export) -> Callable[[str, Any], str]:
     labels: dict[str, dict[Any, str]] = {"frequency": dict(Frequency.choices), "events": dict(EventChoice.choices)}
 
     def shown(name: str, value: Any) -> str:
-        if value is None or value in ("", []):
-            return "none"
-        if isinstance(value, bool):
-            return "yes" if value else "no"
-        if isinstance(value, list):
-            return ", ".join(map(str, value))
-        if name.endswith("_date"):
+        if value and name.endswith("_date"):
             return words.day(date.fromisoformat(value))
-        if name == "integration_id":
+        if name == "integration_id" and value:
             labels[name] = labels.get(name) or dict(export.project.integrations.values_list("pk", "nickname"))
-        return str(labels.get(name, {}).get(value, value))
+        choice = labels.get(name, {}).get(value) if isinstance(value, str | int) else None
+        return words.value(value if choice is None else choice)
 
     return shown

@@ -1,5 +1,6 @@
 """REST: the project itself, its credentials, its team and its audit log. Every view is one call of a verb or a read."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -16,7 +17,9 @@ from rest_framework.viewsets import GenericViewSet
 
 from exports_portal.common import audit
 from exports_portal.common.api import ProjectView, StrictSerializer, Word
+from exports_portal.common.audit_log import AuditFilter
 from exports_portal.common.files import csv_file
+from exports_portal.common.filters import ProjectFilters
 from exports_portal.common.models import AuditEntry
 from projects import access, actions, credentials, team
 from projects.models import LEAST_DAYS, Credential, Invitation, Membership, Project, Role
@@ -239,18 +242,21 @@ class AuditViewSet(ProjectView, GenericViewSet):
 
     serializer_class = AuditSerializer
     queryset = AuditEntry.objects.none()
+    filter_backends: Sequence[Any] = [ProjectFilters]
+    filterset_class = AuditFilter
+    parameters = AuditFilter.base_filters
 
     def get_queryset(self) -> QuerySet[AuditEntry]:
         access.require(self.by, self.project, Role.ADMIN)
-        return AuditEntry.objects.filter(project_id=self.project.pk)
+        return AuditEntry.objects.all()
 
     def list(self, request: Request) -> Response:
         """Who did what, when, from which address, and from what to what; newest first."""
-        return self.listed(self.get_queryset().order_by("-id"), AuditSerializer)
+        return self.listed(self.filter_queryset(self.get_queryset()), AuditSerializer)
 
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
     @action(detail=False, methods=["get"], url_path="log.csv", url_name="csv")
     def as_csv(self, request: Request) -> Any:
-        """All of it as a CSV file, oldest first, safe to open in a spreadsheet."""
-        rows: StreamingHttpResponse = csv_file(audit.as_csv(self.get_queryset()), "audit")
+        """The same as a CSV file, oldest first, safe to open in a spreadsheet."""
+        rows: StreamingHttpResponse = csv_file(audit.as_csv(self.filter_queryset(self.get_queryset())), "audit")
         return rows

@@ -1,7 +1,7 @@
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
-from projects import password_views, team_views, views
+from projects import audit_views, password_views, team_views, views
 from projects.login_views import SignIn
 
 project_patterns = (
@@ -9,7 +9,8 @@ project_patterns = (
         path("project/", views.project_edit, name="project-edit"),
         path("project/credentials/new/", views.credential_new, name="credential-new"),
         path("project/credentials/<int:pk>/revoke/", views.credential_revoke, name="credential-revoke"),
-        path("project/audit.csv", views.audit_csv, name="audit-csv"),
+        path("project/audit/", audit_views.audit_list, name="audit-list"),
+        path("project/audit.csv", audit_views.audit_csv, name="audit-csv"),
         path("team/", team_views.team_list, name="team-list"),
         path("team/invite/", team_views.invite, name="team-invite"),
         path("team/invitations/<int:pk>/revoke/", team_views.invitation_revoke, name="invitation-revoke"),

@@ -3,18 +3,14 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET
 
-from exports_portal.common import audit
 from exports_portal.common.audit import actor_of
-from exports_portal.common.files import csv_file
 from exports_portal.common.forms import accepts
 from exports_portal.common.htmx import go_to, render_for
-from exports_portal.common.models import AuditEntry
 from projects import access, actions, credentials
 from projects.forms import CredentialForm, ProjectForm
 from projects.models import Credential, Project, Role
@@ -101,10 +97,3 @@ def credential_revoke(request: ProjectRequest, project: Project, pk: int) -> Htt
         "project": project,
     }
     return render_for(request, context, page="projects/confirm_page.html", part="components/confirm.html")
-
-
-@require_GET
-@project_page(Role.ADMIN)
-def audit_csv(request: ProjectRequest, project: Project) -> StreamingHttpResponse:
-    """The project's audit log as a file."""
-    return csv_file(audit.as_csv(AuditEntry.objects.filter(project_id=project.pk)), "audit")

@@ -10,8 +10,12 @@ from django_htmx.http import HttpResponseClientRedirect
 def render_for(
     request: HttpRequest, context: dict[str, Any], *, page: str, part: str, status: int = 200
 ) -> HttpResponse:
-    """The whole page, or for htmx only the part of it that is swapped. Both get the same context."""
-    template = part if request.htmx else page  # type: ignore[attr-defined]
+    """The whole page, or for htmx only the part of it that is swapped. Both get the same context.
+
+    When somebody goes back to an address that a swap has left, htmx asks for all of it.
+    """
+    htmx: Any = request.htmx  # type: ignore[attr-defined]
+    template = part if htmx and not htmx.history_restore_request else page
     response = render(request, template, context, status=status)
     response.headers["Vary"] = "HX-Request"
     response.headers["Cache-Control"] = "no-store"

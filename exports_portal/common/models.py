@@ -25,6 +25,10 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index(fields=["target_type", "target_id", "-id"], name="audit_by_target"),
             models.Index(fields=["project_id", "-id"], name="audit_by_project"),
+            # what the page of the audit log is ordered and filtered by
+            models.Index(fields=["project_id", "at", "id"], name="audit_by_time"),
+            models.Index(fields=["project_id", "actor", "at", "id"], name="audit_by_actor"),
+            models.Index(fields=["project_id", "action", "at", "id"], name="audit_by_action"),
         ]
 
     def __str__(self) -> str:

@@ -1,6 +1,8 @@
-"""Instants, durations and numbers in people's words. Pure; `now` is handed in."""
+"""Instants, durations, numbers and values of fields in people's words. Pure; `now` is handed in."""
 
+import json
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 
@@ -107,6 +109,22 @@ def about(seconds: float) -> str:
     if seconds < MINUTE:
         return "under a minute"
     return f"about {duration(round(seconds / MINUTE) * MINUTE if seconds < HOUR else seconds)}"
+
+
+def label(name: str) -> str:
+    """ "Identifier priority" of a field's name."""
+    return name.removesuffix("_id").replace("_", " ").capitalize()
+
+
+def value(of_field: Any) -> str:
+    """What a field holds: "none", "yes", "a, b"."""
+    if of_field is None or of_field in ("", [], {}):
+        return "none"
+    if isinstance(of_field, bool):
+        return "yes" if of_field else "no"
+    if isinstance(of_field, list):
+        return ", ".join(map(value, of_field))
+    return json.dumps(of_field, ensure_ascii=False) if isinstance(of_field, dict) else str(of_field)
 
 
 def _two(whole: int, size: int, unit: str, rest_size: int, rest_unit: str) -> str:

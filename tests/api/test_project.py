@@ -112,6 +112,22 @@ def test_the_audit_log_is_listed_and_downloaded(api, reader, project):
     assert reader.get("/api/v1/audit/").status_code == 403
 
 
+def test_the_audit_log_is_filtered_and_costs_the_same_for_any_length(api, project, django_assert_num_queries):
+    api.patch("/api/v1/project/", {"name": "Chai"})
+    url = "/api/v1/audit/?action=project.edit&at_after=2020-01-01"
+    for _ in range(2):
+        with django_assert_num_queries(4):
+            answer = api.get(url).json()
+        assert answer["results"][0]["action"] == "project.edit"
+        for number in range(15):
+            api.patch("/api/v1/project/", {"name": f"Chai {number}"})
+    assert answer["count"] == 16
+    assert api.get("/api/v1/audit/?actor=nobody").json()["count"] == 0
+    wrong = api.get("/api/v1/audit/?at_after=2026-02-01&at_before=2026-01-01")
+    assert (wrong.status_code, set(wrong.json())) == (400, {"at_before"})
+    assert api.get("/api/v1/audit/?who=nobody").status_code == 400
+
+
 def test_an_exports_history_tells_who_did_what(api, project):
     export = ExportFactory(project=project, recurring=True)
     api.post(f"/api/v1/exports/{export.pk}/retry/")

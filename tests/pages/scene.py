@@ -91,6 +91,7 @@ def paint(email: str) -> tuple[Project, dict[str, str]]:
         "source": f"/settings/project/sources/{source.pk}/",
         "source-new": "/settings/project/sources/new/",
         "project": "/settings/project/",
+        "audit": "/settings/project/audit/",
         "credential": "/settings/project/credentials/new/",
         "team": "/settings/team/",
         "team-invite": "/settings/team/invite/",

@@ -52,6 +52,7 @@ def addresses(project: Project) -> list[str]:
         f"{root}project/",
         f"{root}project/credentials/new/",
         f"{root}project/credentials/{project.credentials.get().pk}/revoke/",
+        f"{root}project/audit/",
         f"{root}team/",
         f"{root}notifications/",
         f"{root}notifications/webhook/",

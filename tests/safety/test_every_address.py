@@ -71,6 +71,7 @@ PAGES = {
     "partners:integration-new": Page(ADMINS),
     "partners:partner-list": Page(EVERYBODY),
     "projects:audit-csv": Page(ADMINS),
+    "projects:audit-list": Page(ADMINS),
     "projects:credential-new": Page(ADMINS),
     "projects:credential-revoke": Page(ADMINS, "credential"),
     "projects:invitation-revoke": Page(ADMINS, "invitation"),

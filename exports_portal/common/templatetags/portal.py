@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+import orjson
 from django import template
 from django.utils import timezone
 from django.utils.html import format_html
