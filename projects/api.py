@@ -190,9 +190,10 @@ class InvitationSerializer(serializers.ModelSerializer):
 
 class NewInvitationSerializer(InvitationSerializer):
     link = serializers.URLField(read_only=True, help_text="to be passed on; shown in this answer only")
+    mailed = serializers.BooleanField(read_only=True, help_text="whether a mail server took it for the address, too")
 
     class Meta(InvitationSerializer.Meta):
-        fields = [*InvitationSerializer.Meta.fields, "link"]
+        fields = [*InvitationSerializer.Meta.fields, "link", "mailed"]
         read_only_fields = fields
 
 
@@ -218,10 +219,11 @@ class InvitationViewSet(ProjectView, GenericViewSet):
 
     @extend_schema(request=InvitationInput, responses={201: NewInvitationSerializer})
     def create(self, request: Request) -> Response:
-        """Invite somebody. The link stands in this answer only; it is good for 7 days, and once."""
-        invitation, path = team.invite(project=self.project, **self.given(InvitationInput), by=self.by, now=self.now)
-        link = request.build_absolute_uri(path)
-        return Response({**InvitationSerializer(invitation).data, "link": link}, status=201)
+        """Invite somebody. The link stands in this answer and the mail only; it is good for 7 days, and once."""
+        who = {**self.given(InvitationInput), "site": request.build_absolute_uri("/")[:-1]}
+        made = team.invite(project=self.project, **who, by=self.by, now=self.now)
+        shown = {**InvitationSerializer(made.invitation).data, "link": made.link, "mailed": made.mailed}
+        return Response(shown, status=201)
 
     def destroy(self, request: Request, pk: int) -> Response:
         """Revoke an invitation: its link opens nothing any more."""

@@ -5,10 +5,16 @@ not allowed. Links are shown once; the portal keeps only a digest of an invitati
 """
 
 from datetime import datetime, timedelta
+from smtplib import SMTPException
+from typing import NamedTuple
 
+import structlog
+from django.conf import settings
 from django.contrib.auth.tokens import default_token_generator
 from django.core.exceptions import PermissionDenied
+from django.core.mail import EmailMessage, get_connection
 from django.db import transaction
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
@@ -21,17 +27,35 @@ from projects.actions import add_member, email_errors, make_user, role_errors
 from projects.credentials import digest_of, new_secret
 from projects.models import Invitation, Membership, Project, Role, User
 
+log = structlog.get_logger("projects")
+
+MAIL_SECONDS = 10  # somebody waits for the page
 INVITATION_LASTS = timedelta(days=7)
 GONE = "This invitation is not valid (any more). Ask for a new one."
 NEEDS_ADMIN = "A project needs an admin. Make somebody else an admin first."
 
 
-@transaction.atomic
-def invite(*, project: Project, email: str, role: str, by: Actor, now: datetime) -> tuple[Invitation, str]:
-    """Invite somebody by a link, which is the second value: its path, to be shown once and passed on.
+class Invited(NamedTuple):
+    """`link` is to be shown once and passed on. `mailed`: it has also been sent to the address."""
 
-    An older invitation of the same address ends with it.
+    invitation: Invitation
+    link: str
+    mailed: bool
+
+
+def invite(*, project: Project, email: str, role: str, site: str = "", by: Actor, now: datetime) -> Invited:
+    """Invite somebody by a link, which is also mailed where the portal sends mail.
+
+    site: scheme and host of the link; without it the link is a path, and not mailed. An older invitation of the same
+    address ends.
     """
+    invitation, path = _invite(project, email, role, by=by, now=now)
+    link = f"{site}{path}"
+    return Invited(invitation, link, bool(site) and settings.PORTAL_SENDS_MAIL and _mail(invitation, link, by))
+
+
+@transaction.atomic
+def _invite(project: Project, email: str, role: str, *, by: Actor, now: datetime) -> tuple[Invitation, str]:
     access.require(by, project, Role.ADMIN)
     email = email.strip().lower()
     errors = {"email": email_errors(email), "role": role_errors(role)}
@@ -53,6 +77,22 @@ def invite(*, project: Project, email: str, role: str, by: Actor, now: datetime)
     )
     _record("invitation.create", invitation, by=by, now=now)
     return invitation, reverse("invitation", args=[token])
+
+
+def _mail(invitation: Invitation, link: str, by: Actor) -> bool:
+    """Whether a mail server took it: a link that nobody got by mail is passed on by hand."""
+    context = {"invitation": invitation, "inviter": by.name if by.id else "", "link": link}
+    message = EmailMessage(
+        subject=" ".join(f"Join {invitation.project.name} in the Exports Portal".split()),
+        body=render_to_string("registration/invitation_mail.txt", context),
+        to=[invitation.email],
+        connection=get_connection(timeout=MAIL_SECONDS),
+    )
+    try:
+        return bool(message.send())
+    except (SMTPException, OSError) as error:
+        log.warning("invitation.not_mailed", project=invitation.project_id, why=str(error) or type(error).__name__)
+        return False
 
 
 @transaction.atomic

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
@@ -38,18 +39,25 @@ def team_list(request: ProjectRequest, project: Project) -> HttpResponse:
 
 @project_page(Role.ADMIN)
 def invite(request: ProjectRequest, project: Project) -> HttpResponse:
-    """Invite somebody; the link stands in this one answer and nowhere else."""
+    """Invite somebody; the link stands in this one answer, and in a mail to them."""
     form = InviteForm(request.POST or None)
-    made: list[Any] = []
+    made: list[team.Invited] = []
 
     def act() -> None:
-        made.append(team.invite(project=project, **form.cleaned_data, by=actor_of(request), now=timezone.now()))
+        who = {**form.cleaned_data, "site": request.build_absolute_uri("/")[:-1]}
+        made.append(team.invite(project=project, **who, by=actor_of(request), now=timezone.now()))
 
     if request.method == "POST" and accepts(form, act):
-        invitation, path = made[0]
-        told = f"Send this link to {invitation.email}. It makes them {invitation.get_role_display().lower()}, once."
-        return _link(request, project, title="Invitation", told=told, path=path, lasts="7 days")
+        return _panel(request, project, title="Invitation", told=_invited(made[0]), link=made[0].link, lasts="7 days")
     return _form(request, project, form, title="Invite a member", button="Create the link")
+
+
+def _invited(made: team.Invited) -> str:
+    email, role = made.invitation.email, made.invitation.get_role_display().lower()
+    if made.mailed:
+        return f"This link has been mailed to {email}. It makes them {role}, once."
+    tried = "No mail server took it, so send" if settings.PORTAL_SENDS_MAIL else "Send"
+    return f"{tried} this link to {email}. It makes them {role}, once."
 
 
 @project_page(Role.ADMIN)
@@ -112,7 +120,8 @@ def member_password(request: ProjectRequest, project: Project, pk: int) -> HttpR
             refused = str(error)
         else:
             told = f"Send this link to {member.email}, and to nobody else: whoever opens it sets their password."
-            return _link(request, project, title="New password", told=told, path=path, lasts="a day")
+            link = request.build_absolute_uri(path)
+            return _panel(request, project, title="New password", told=told, link=link, lasts="a day")
     text = f"{member.email} can set a new password with it, once. Until then the present password stays."
     title = "Make a link for a new password?"
     return _confirm(request, project, title=title, text=text, button="Make the link", refused=refused)
@@ -156,11 +165,6 @@ def _invitation(request: HttpRequest, *, status: int, **what: Any) -> HttpRespon
 
 def _form(request: ProjectRequest, project: Project, form: Any, *, title: str, button: str) -> HttpResponse:
     return _panel(request, project, form=form, title=title, button=button, status=422 if form.errors else 200)
-
-
-def _link(request: ProjectRequest, project: Project, *, title: str, told: str, path: str, lasts: str) -> HttpResponse:
-    link = request.build_absolute_uri(path)
-    return _panel(request, project, title=title, told=told, link=link, lasts=lasts)
 
 
 def _panel(request: ProjectRequest, project: Project, *, title: str, status: int = 200, **what: Any) -> HttpResponse:

@@ -79,7 +79,7 @@ def secrets(db):
     project = ProjectFactory()
     membership = MembershipFactory(project=project)
     values = [passcode_for(project), token_for(project), API_KEY, PASSWORD, membership.user.password]
-    _, link = invite(project=project, email="mira@example.com", role="viewer", by=TESTS, now=timezone.now())
+    _, link, _ = invite(project=project, email="mira@example.com", role="viewer", by=TESTS, now=timezone.now())
     values += [link, *Credential.objects.values_list("digest", flat=True)]
     values += list(Invitation.objects.values_list("digest", flat=True))
     values += [SourceFactory.passcode]
@@ -377,7 +377,7 @@ def test_rotated_credentials_are_shown_once(root, db):
 
 
 def test_an_invitation_is_revoked_by_its_verb(root, db):
-    invitation, _ = invite(
+    invitation, *_ = invite(
         project=ProjectFactory(), email="mira@example.com", role="viewer", by=TESTS, now=timezone.now()
     )
     act(root, Invitation, "revoke", invitation)

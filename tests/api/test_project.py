@@ -93,6 +93,7 @@ def test_members_change_and_the_last_admin_stays(api, project):
 def test_an_invitation_is_made_and_revoked(api, project):
     made = api.post("/api/v1/invitations/", {"email": "mira@example.com", "role": "viewer"}).json()
     assert made["link"].startswith("http://testserver/invitation/")
+    assert made["mailed"] is True
     (row,) = api.get("/api/v1/invitations/").json()["results"]
     assert (row["id"], row["email"], "link" in row) == (made["id"], "mira@example.com", False)
     wrong = api.post("/api/v1/invitations/", {"email": "mira", "role": "root"})

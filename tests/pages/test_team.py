@@ -60,6 +60,28 @@ def test_from_the_invitation_to_the_new_member(site: Site, team: str, project: P
     assert AuditEntry.objects.get(action="invitation.accept").address == "127.0.0.1"
 
 
+def test_an_invitation_is_mailed_too(site: Site, team: str, project: Project) -> None:
+    project.name = "Kirana\nBcc: all@example.com"
+    project.save()
+    response = site.post(f"{team}invite/", {"email": "mira@example.com", "role": "marketer"})
+    assert "This link has been mailed to mira@example.com" in text(response)
+    (message,) = mail.outbox
+    assert (message.to, message.bcc) == (["mira@example.com"], [])
+    assert message.subject == "Join Kirana Bcc: all@example.com in the Exports Portal"
+    assert "asha.rao@example.com invites you" in message.body
+    assert f"http://testserver{link_in(response)}\n" in message.body
+
+
+def test_without_a_mail_server_the_link_is_passed_on_by_hand(site: Site, team: str, settings: Any) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    away = site.post(f"{team}invite/", {"email": "mira@example.com", "role": "viewer"})
+    assert "No mail server took it, so send this link to mira@example.com" in text(away)
+    assert Client().get(link_in(away)).status_code == 200
+    settings.PORTAL_SENDS_MAIL = False
+    assert "Send this link to" in text(site.post(f"{team}invite/", {"email": "mira@example.com", "role": "viewer"}))
+
+
 def test_who_has_an_account_joins_with_it(site: Site, team: str, project: Project) -> None:
     user = UserFactory(email="mira@example.com")
     link = link_in(site.post(f"{team}invite/", {"email": user.email, "role": "viewer"}))

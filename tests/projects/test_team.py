@@ -25,7 +25,7 @@ def actor(user):
 
 
 def invited(project, email="mira@example.com", role="marketer"):
-    invitation, path = act(team.invite, project=project, email=email, role=role)
+    invitation, path, _ = act(team.invite, project=project, email=email, role=role)
     return invitation, path.split("/")[-2]
 
 

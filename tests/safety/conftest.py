@@ -42,7 +42,7 @@ def world(db: Any, settings: Any) -> World:
     RejectedFactory(run=run)
     passcode_for(project)
     now = timezone.now()
-    invitation, _ = invite(project=project, email="mira@example.com", role="viewer", by=TESTS, now=now)
+    invitation, *_ = invite(project=project, email="mira@example.com", role="viewer", by=TESTS, now=now)
     keys = {
         "integration": integration.pk,
         "export": export.pk,
