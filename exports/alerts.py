@@ -114,6 +114,7 @@ class _Limits:
 
 def _failing(now: datetime) -> dict[int, str]:
     long = Q(needs_attention=True) | Q(failing_since__lte=now - FAILING_AFTER)
+    long |= Q(integration__recoveries__gt=0)  # only an empty list got through since: that is no recovery to tell of
     return dict(Export.objects.active().filter(long, failing_since__isnull=False).values_list("pk", "last_error"))
 
 

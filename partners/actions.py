@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from django.db import IntegrityError, transaction
-from django.db.models import Q, Value
+from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce, Lower
 
 from exports_portal.common import audit, bells
@@ -24,6 +24,7 @@ from projects.models import Project, Role
 log = structlog.get_logger("partners")
 
 PROBE_EVERY = timedelta(minutes=1)
+LONGEST_PROBE = timedelta(minutes=10)
 ASK_EVERY = timedelta(seconds=1)
 ACTIVE_EXPORTS = ("PENDING", "RUNNING")  # exports.models.Status lies above this app
 
@@ -164,18 +165,21 @@ def record_setup_fault(*, integration: Integration, message: str, now: datetime,
     """Stop sending for this integration until it is mended; its exports say so. Keeps everything.
 
     again: after so long the portal itself looks whether it is mended at the partner's side; None: only a person can.
+    After twice as long each time, up to LONGEST_PROBE, while all that it finds is an empty list that gets through.
 
     `integration` is the row that was sent with: if it has been edited since, the fault may be mended, and the next
     request tells.
     """
     as_sent = Integration.objects.filter(pk=integration.pk, updated_at=integration.updated_at)
-    if not as_sent.select_for_update(no_key=True).values_list("pk"):  # integrations are always locked before exports
+    # integrations are always locked before exports
+    recoveries = as_sent.select_for_update(no_key=True).values_list("recoveries", flat=True).first()
+    if recoveries is None:
         return
     _sending_through(integration).update(
         needs_attention=True, last_error=message, failing_since=Coalesce("failing_since", Value(now))
     )
     if as_sent.filter(setup_fault="").update(
-        setup_fault=message, setup_fault_at=now, probe_at=None if again is None else now + again
+        setup_fault=message, setup_fault_at=now, probe_at=None if again is None else now + _wait(again, recoveries)
     ):
         log.error("integration.setup_fault", project=integration.project_id, integration=integration.pk, why=message)
         audit.record(
@@ -186,6 +190,10 @@ def record_setup_fault(*, integration: Integration, message: str, now: datetime,
             target=integration,
             after={"message": message},
         )
+
+
+def _wait(again: timedelta, recoveries: int) -> timedelta:
+    return max(again, min(LONGEST_PROBE, again * 2 ** min(recoveries, 10)))
 
 
 def probe(*, integration: Integration, now: datetime) -> bool:
@@ -225,10 +233,16 @@ def pause(*, integration: Integration, until: datetime) -> None:
     Integration.objects.filter(shorter, pk=integration.pk).update(paused_until=until)
 
 
+def got_through(*, integration: Integration) -> None:
+    """The partner judged records: a setup fault that was over by itself is really over."""
+    Integration.objects.filter(pk=integration.pk, recoveries__gt=0).update(recoveries=0)
+
+
 def resume(*, integration: Integration, by_itself: bool = False) -> None:
     """Forget a setup fault and a pause. When a person asks for it, the days without an accepted request begin anew."""
+    recoveries = F("recoveries") + 1 if by_itself else 0
     Integration.objects.filter(pk=integration.pk).update(
-        setup_fault="", setup_fault_at=None, paused_until=None, probe_at=None, asked_at=None
+        setup_fault="", setup_fault_at=None, paused_until=None, probe_at=None, asked_at=None, recoveries=recoveries
     )
     faulty = _sending_through(integration).filter(needs_attention=True)
     faulty.update(needs_attention=False, last_error="", **({} if by_itself else {"failing_since": None}))

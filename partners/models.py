@@ -43,6 +43,9 @@ class Integration(models.Model):
 
     setup_fault = models.TextField(default="", help_text="set: nothing is sent until it is mended")
     probe_at = models.DateTimeField(null=True, help_text="when the portal itself looks whether a setup fault is mended")
+    recoveries = models.PositiveIntegerField(
+        default=0, help_text="setup faults that were over by themselves since the partner last took a record"
+    )
     asked_at = models.DateTimeField(null=True, help_text="when a run with nothing to send last asked about the key")
     setup_fault_at = models.DateTimeField(null=True)
     paused_until = models.DateTimeField(null=True, help_text="the partner asked us to leave it alone until then")

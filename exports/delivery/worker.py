@@ -265,8 +265,11 @@ class Slice:
 
     def _recovered(self, result: Result) -> None:
         """The partner judged records: what was said of earlier faults is over, unless the whole integration has one."""
-        if not result.judged or not self._is_troubled:
-            return
+        if result.judged and self._is_troubled:
+            partner_actions.got_through(integration=self.integration)
+            self._fault_is_over()
+
+    def _fault_is_over(self) -> None:
         self.shard.failures, self.export.last_error, self.export.failing_since = 0, "", None
         Shard.objects.filter(pk=self.shard.pk, fence=self.lease.fence).update(failures=0)
         mine = Export.objects.filter(pk=self.export.pk)
@@ -282,7 +285,7 @@ class Slice:
         if probe.outcome is Outcome.SETUP_FAULT:
             self._setup_fault(probe)
         elif probe.outcome is Outcome.ACCEPTED:
-            self._recovered(Result(judged=True))
+            self._fault_is_over()
 
     def finish(self, wait: float | None) -> None:
         """Hand the shard back, close what is complete, and ring for what can go on at once."""

@@ -74,6 +74,18 @@ def test_a_failing_export_is_told_once_and_its_recovery_too(export) -> None:
     assert not Alert.objects.exists()
 
 
+def test_no_recovery_is_told_while_only_an_empty_list_gets_through(export) -> None:
+    one = export("Daily")
+    fail(one)
+    assert len(look()) == 1
+    Export.objects.update(needs_attention=False, last_error="")  # as a probe leaves it
+    Integration.objects.update(recoveries=1)
+    assert len(look()) == 1
+    Integration.objects.update(recoveries=0)
+    mend(one)
+    assert [kind for kind, _ in look()] == ["failing", "recovered"]
+
+
 def test_a_passing_fault_is_told_only_when_it_lasts(export) -> None:
     one = export("Daily")
     fail(one, attention=False)

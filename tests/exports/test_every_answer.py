@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from events.models import Person
+from exports import actions
 from exports.models import Export, Held, Rejected, Shard, Status
 from partners.actions import due_probes, edit_integration
 from partners.models import Integration
@@ -258,6 +259,39 @@ def test_a_wall_that_lets_the_empty_list_pass_is_not_tried_every_minute(capture,
     work_once(one_time())
     assert due_probes(now=now() + timedelta(minutes=9)) == []
     assert len(due_probes(now=now() + timedelta(minutes=11))) == 1
+
+
+def test_a_key_refused_for_events_alone_is_tried_less_and_less_often(capture, one_time, sandbox):
+    """The empty list gets through each time, so each time the portal believes for a moment that it is mended."""
+    capture(10)
+    sandbox.faults({"kind": "invalid_key", "contains": "event_type"})
+    export = one_time()
+    waits = []
+    for _ in range(6):
+        work_once(export)
+        integration = Integration.objects.get()
+        waits.append(round((integration.probe_at - integration.setup_fault_at) / timedelta(minutes=1)))
+        (due,) = due_probes(now=integration.probe_at)
+        probe(due)
+        assert not Integration.objects.get().setup_fault
+        skip_waits(export)
+    assert waits == [1, 2, 4, 8, 10, 10]
+    sandbox.clear_faults()
+    assert counts(deliver(export)) == (Status.DONE, 10, 0, 0)
+    assert Integration.objects.get().recoveries == 0
+
+
+def test_what_a_person_mends_begins_anew(capture, one_time, sandbox):
+    capture(10)
+    sandbox.faults({"kind": "invalid_key", "contains": "event_type"})
+    export = one_time()
+    Integration.objects.update(recoveries=5)
+    work_once(export)
+    actions.retry_export(export=export, by=ANN, now=now())
+    skip_waits(export)
+    work_once(export)
+    integration = Integration.objects.get()
+    assert round((integration.probe_at - integration.setup_fault_at) / timedelta(minutes=1)) == 1
 
 
 def _device_of(identity: str) -> str:
