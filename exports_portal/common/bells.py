@@ -7,19 +7,15 @@ rings, an upload or a click, hardly waits: one short try, and after a lost bell 
 from contextlib import suppress
 from time import monotonic
 
-import structlog
 from celery import current_app
 from kombu.exceptions import OperationalError
 from kombu.pools import producers
 from redis.exceptions import RedisError
 
-from exports_portal.common import heartbeat
+from exports_portal.common import heartbeat, redis
 
 # Over the connection of the rings alone: workers wait longer for a slow Redis (CELERY_BROKER_TRANSPORT_OPTIONS).
 TRANSPORT = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries": 0}
-# A Redis that hangs costs every ring its time-out: a process does not ask it again before these have passed.
-QUIET_SECONDS = 1.0
-_quiet_until = 0.0
 
 # Records may be uploaded and runs may end hundreds of times a second; what rings no bell is seen by the next one or
 # by beat's tick.
@@ -27,21 +23,17 @@ SELDOM_SECONDS = 0.1
 SHARD_QUEUES = ("live", "bulk")
 _rung: dict[tuple[object, ...], float] = {}
 
-log = structlog.get_logger(__name__)
-
 
 def _ring(task: str, queue: str, *args: int, expires: float | None = None) -> None:
-    global _quiet_until
-    if monotonic() < _quiet_until:
+    if redis.is_quiet():
         return
     try:
         with producers[current_app.connection_for_write(transport_options=TRANSPORT)].acquire(block=True) as producer:
             current_app.send_task(
                 task, args=args, queue=queue, expires=expires, retry=False, ignore_result=True, producer=producer
             )
-    except OperationalError:
-        _quiet_until = monotonic() + QUIET_SECONDS
-        log.warning("bell.lost", task=task, args=args, quiet=QUIET_SECONDS)
+    except OperationalError as error:
+        redis.no_answer(task, error)
 
 
 def _ring_seldom(task: str, queue: str, *args: int) -> None:
@@ -59,9 +51,9 @@ def ring_shard(shard_id: int, *, queue: str) -> None:
 
 def unheard() -> dict[str, int]:
     """How many bells wait in each queue of shards; none when Redis is away, and then ringing does no harm either."""
-    if monotonic() >= _quiet_until:
-        with suppress(RedisError), heartbeat.connect() as redis:
-            return {queue: redis.llen(queue) for queue in SHARD_QUEUES}
+    if not redis.is_quiet():
+        with suppress(RedisError), heartbeat.connect() as connection:
+            return {queue: connection.llen(queue) for queue in SHARD_QUEUES}
     return dict.fromkeys(SHARD_QUEUES, 0)
 
 

@@ -3,18 +3,9 @@
 When Redis is away everybody is let through: a limit protects the portal, it must not be what takes it down.
 """
 
-from functools import cache
-from time import monotonic
+from redis import RedisError
 
-import redis
-import structlog
-from django.conf import settings
-
-log = structlog.get_logger(__name__)
-
-ANSWER_SECONDS = 0.25
-QUIET_SECONDS = 1.0  # a process does not ask a Redis that hangs again before these have passed
-_quiet_until = 0.0
+from exports_portal.common import redis
 
 # By Redis's own clock, the same for all. A span's counter is forgotten soon after the span.
 COUNT = """
@@ -40,23 +31,12 @@ def count(name: str, *, most: int, seconds: int = 1) -> None:
 
     most: 0 for no limit.
     """
-    global _quiet_until
-    if not most or monotonic() < _quiet_until:
+    if not most or redis.is_quiet():
         return
     try:
-        counted, left = _script()(keys=[f"portal:rate:{name}"], args=[seconds])
-    except redis.RedisError as error:
-        _quiet_until = monotonic() + QUIET_SECONDS
-        log.warning("rate_limit.unknown", why=type(error).__name__, quiet=QUIET_SECONDS)
+        counted, left = redis.connection().register_script(COUNT)(keys=[f"portal:rate:{name}"], args=[seconds])
+    except RedisError as error:
+        redis.no_answer("limits", error)
         return
     if counted > most:
         raise TooManyRequests(most, seconds, left)
-
-
-@cache
-def _script() -> redis.commands.core.Script:
-    """One pool of connections per process; redis-py opens a new one after a fork."""
-    connection = redis.Redis.from_url(
-        settings.CELERY_BROKER_URL, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
-    )
-    return connection.register_script(COUNT)

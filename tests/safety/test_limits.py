@@ -14,7 +14,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from exports_portal import processes
-from exports_portal.common import rate_limits
+from exports_portal.common import redis
 from exports_portal.common.rate_limits import TooManyRequests, count
 from exports_portal.embedded import free_port
 from exports_portal.runtime import BASE_DIR
@@ -68,10 +68,8 @@ def test_each_name_has_a_limit_of_its_own_and_zero_is_none() -> None:
 @pytest.fixture
 def no_redis(settings: Any) -> Iterator[None]:
     settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{free_port()}/0"
-    rate_limits._script.cache_clear()
     yield
-    rate_limits._script.cache_clear()
-    rate_limits._quiet_until = 0.0
+    wait_until(lambda: not redis.is_quiet())
 
 
 def test_without_redis_everybody_is_let_through(no_redis: None) -> None:
