@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import IntegrityError
 from django.utils import timezone
 
 from exports import actions, alerts, tick, totals
@@ -72,6 +73,11 @@ def test_a_failing_export_is_told_once_and_its_recovery_too(export) -> None:
     assert look(after=MINUTE) == [("failing", "“Daily” cannot send"), ("recovered", "“Daily” sends again")]
     assert len(look(after=timedelta(days=1))) == 2
     assert not Alert.objects.exists()
+
+
+def test_the_database_takes_no_alert_of_what_is_not_wrong(export) -> None:
+    with pytest.raises(IntegrityError, match="alert_of_what_is_wrong"):
+        Alert.objects.create(export=export(), kind="recovered", since=now())
 
 
 def test_no_recovery_is_told_while_only_an_empty_list_gets_through(export) -> None:
