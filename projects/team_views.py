@@ -48,7 +48,14 @@ def invite(request: ProjectRequest, project: Project) -> HttpResponse:
         made.append(team.invite(project=project, **who, by=actor_of(request), now=timezone.now()))
 
     if request.method == "POST" and accepts(form, act):
-        return _panel(request, project, title="Invitation", told=_invited(made[0]), link=made[0].link, lasts="7 days")
+        return _panel(
+            request,
+            project,
+            title="Invitation",
+            told=_invited(made[0]),
+            link=made[0].link,
+            hint="It is good for 7 days.",
+        )
     return _form(request, project, form, title="Invite a member", button="Create the link")
 
 
@@ -121,7 +128,7 @@ def member_password(request: ProjectRequest, project: Project, pk: int) -> HttpR
         else:
             told = f"Send this link to {member.email}, and to nobody else: whoever opens it sets their password."
             link = request.build_absolute_uri(path)
-            return _panel(request, project, title="New password", told=told, link=link, lasts="a day")
+            return _panel(request, project, title="New password", told=told, link=link, hint="It is good for a day.")
     text = f"{member.email} can set a new password with it, once. Until then the present password stays."
     title = "Make a link for a new password?"
     return _confirm(request, project, title=title, text=text, button="Make the link", refused=refused)
@@ -168,7 +175,7 @@ def _form(request: ProjectRequest, project: Project, form: Any, *, title: str, b
 
 
 def _panel(request: ProjectRequest, project: Project, *, title: str, status: int = 200, **what: Any) -> HttpResponse:
-    shown = {"form": None, "button": "", "told": "", "link": "", "lasts": "", **what}
+    shown = {"form": None, "button": "", "told": "", "link": "", "hint": "", **what}
     context = {**shown, "title": title, "url": request.path, "close_url": _team_url(project), "project": project}
     page, part = "projects/team_page.html", "projects/team_panel.html"
     return render_for(request, context, page=page, part=part, status=status)

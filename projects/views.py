@@ -1,6 +1,5 @@
 """Pages of the project itself: start, settings with credentials."""
 
-from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -62,7 +61,7 @@ def _save(request: ProjectRequest, project: Project, form: ProjectForm) -> None:
 def credential_new(request: ProjectRequest, project: Project) -> HttpResponse:
     """Create a credential; its plain value stands in this one answer and nowhere else."""
     form = CredentialForm(request.POST or None)
-    made: list[tuple[Any, str]] = []
+    made: list[tuple[Credential, str]] = []
 
     def create() -> None:
         by = actor_of(request)
@@ -70,12 +69,17 @@ def credential_new(request: ProjectRequest, project: Project) -> HttpResponse:
         made.append(credentials.create_credential(project=project, **data, by=by, now=timezone.now()))
 
     accepted = request.method == "POST" and accepts(form, create)
-    credential, value = made[0] if accepted else (None, "")
-    context = {"form": form, "credential": credential, "value": value, "project": project}
+    told, value = (_created(made[0][0]), made[0][1]) if accepted else ("", "")
+    context = {"form": form, "told": told, "value": value, "project": project}
     status = 422 if form.errors else 200
     return render_for(
         request, context, page="projects/credential_page.html", part="projects/credential_panel.html", status=status
     )
+
+
+def _created(credential: Credential) -> str:
+    name = f" “{credential.label}”" if credential.label else ""
+    return f"{credential.get_kind_display()}{name} has been created."
 
 
 @project_page(Role.ADMIN)
