@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
@@ -107,7 +106,15 @@ def save_preferences(
     _check(preferences)
     preferences.save()
     after = {name: getattr(preferences, name) for name in CHANGEABLE}
-    _record("notifications.edit", preferences, by=by, now=now, before=before, after=after)
+    audit.record(
+        action="notifications.edit",
+        by=by,
+        now=now,
+        project_id=project.pk,
+        target=preferences,
+        before=before,
+        after=after,
+    )
     return preferences
 
 
@@ -140,8 +147,7 @@ def set_webhook(*, project: Project, url: str, by: Actor, now: datetime) -> str:
     preferences.webhook = {"url": url, "secret": secret}
     preferences.webhook_host = (urlsplit(url).hostname or "")[:255]
     preferences.save()
-    host = {"host": preferences.webhook_host}
-    _record("notifications.webhook", preferences, by=by, now=now, before={"host": before}, after=host)
+    _record_host(preferences, before, by=by, now=now)
     return secret
 
 
@@ -155,7 +161,7 @@ def remove_webhook(*, project: Project, by: Actor, now: datetime) -> None:
     before = preferences.webhook_host
     preferences.webhook, preferences.webhook_host = {}, ""
     preferences.save()
-    _record("notifications.webhook", preferences, by=by, now=now, before={"host": before}, after={"host": ""})
+    _record_host(preferences, before, by=by, now=now)
 
 
 def send_test(*, project: Project, by: Actor, now: datetime) -> Notification:
@@ -183,15 +189,14 @@ def _locked(project: Project) -> Preferences:
     return Preferences.objects.select_for_update().get(project=project)
 
 
-def _record(
-    action: str, preferences: Preferences, *, by: Actor, now: datetime, before: dict[str, Any], after: dict[str, Any]
-) -> None:
+def _record_host(preferences: Preferences, before: str, *, by: Actor, now: datetime) -> None:
+    """Of the webhook's address the host alone is no secret."""
     audit.record(
-        action=action,
+        action="notifications.webhook",
         by=by,
         now=now,
         project_id=preferences.project_id,
         target=preferences,
-        before=before,
-        after=after,
+        before={"host": before},
+        after={"host": preferences.webhook_host},
     )

@@ -75,7 +75,7 @@ def _invite(project: Project, email: str, role: str, *, by: Actor, now: datetime
         created_by_id=by.id,
         expires_at=now + INVITATION_LASTS,
     )
-    _record("invitation.create", invitation, by=by, now=now)
+    _record_invitation("create", invitation, by=by, now=now)
     return invitation, reverse("invitation", args=[token])
 
 
@@ -100,7 +100,7 @@ def revoke_invitation(*, invitation: Invitation, by: Actor, now: datetime) -> No
     """Its link opens nothing any more; harmless when it did not already."""
     access.require(by, invitation.project, Role.ADMIN)
     if Invitation.objects.open(now).filter(pk=invitation.pk).update(revoked_at=now):
-        _record("invitation.revoke", invitation, by=by, now=now)
+        _record_invitation("revoke", invitation, by=by, now=now)
     invitation.refresh_from_db(fields=["revoked_at"])
 
 
@@ -121,7 +121,7 @@ def accept(*, invitation: Invitation, user: User | None, password: str = "", by:
     # Whoever invited had the right to; who accepts has it by the link.
     inviter = Actor(None, by.name, by.address)
     add_member(project=invitation.project, user=user, role=invitation.role, by=inviter, now=now)
-    _record("invitation.accept", invitation, by=by, now=now)
+    _record_invitation("accept", invitation, by=by, now=now)
     return user
 
 
@@ -138,8 +138,15 @@ def change_role(*, membership: Membership, role: str, by: Actor, now: datetime) 
         _refuse_if_last_admin(membership)
     before, membership.role = membership.role, role
     membership.save(update_fields=["role"])
-    email = {"email": membership.user.email}
-    _record("member.role", membership, by=by, now=now, before={"role": before}, after={**email, "role": role})
+    audit.record(
+        action="member.role",
+        by=by,
+        now=now,
+        project_id=membership.project_id,
+        target=membership,
+        before={"role": before},
+        after={"email": membership.user.email, "role": role},
+    )
     return membership
 
 
@@ -150,7 +157,8 @@ def remove_member(*, membership: Membership, by: Actor, now: datetime) -> None:
     membership = _locked(membership)
     _refuse_if_last_admin(membership)
     was = {"email": membership.user.email, "role": membership.role}
-    _record("member.remove", membership, by=by, now=now, before=was, after={})
+    project_id = membership.project_id
+    audit.record(action="member.remove", by=by, now=now, project_id=project_id, target=membership, before=was)
     membership.delete()
 
 
@@ -195,15 +203,12 @@ def _refuse_if_last_admin(membership: Membership) -> None:
         raise Refused(NEEDS_ADMIN)
 
 
-def _record(
-    action: str,
-    target: Invitation | Membership,
-    *,
-    by: Actor,
-    now: datetime,
-    before: dict[str, str] | None = None,
-    after: dict[str, str] | None = None,
-) -> None:
-    if after is None and isinstance(target, Invitation):
-        after = {"email": target.email, "role": target.role}
-    audit.record(action=action, by=by, now=now, project_id=target.project_id, target=target, before=before, after=after)
+def _record_invitation(verb: str, invitation: Invitation, *, by: Actor, now: datetime) -> None:
+    audit.record(
+        action=f"invitation.{verb}",
+        by=by,
+        now=now,
+        project_id=invitation.project_id,
+        target=invitation,
+        after={"email": invitation.email, "role": invitation.role},
+    )
