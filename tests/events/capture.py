@@ -1,14 +1,19 @@
 """Short ways to capture records and to read back what was stored."""
 
+import json
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from django.db import connection
+from django.test import Client
 
 from events import positions, store
 from events.ingest import Result, ingest
 from projects.models import Project
 
+URL = "/1/upload"
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
@@ -36,3 +41,31 @@ def stored(project: Project) -> list[store.EventRow]:
 
 def properties(project: Project) -> list[Any]:
     return [orjson.loads(row.properties) for row in stored(project)]
+
+
+def send(headers: dict[str, str], body: Any, *, url: str = URL, **more: str) -> Any:
+    """POST `body` (bytes as they are, anything else as JSON), past CSRF checks that count."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    client = Client(enforce_csrf_checks=True)
+    return client.post(url, data, content_type="application/json", headers={**headers, **more})
+
+
+def at_once(*calls: Any) -> list[BaseException]:
+    """Run each call in a thread of its own, all started together; returns what they raised."""
+    barrier, errors = threading.Barrier(len(calls)), []
+
+    def run(call: Any) -> None:
+        barrier.wait()
+        try:
+            call()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return errors

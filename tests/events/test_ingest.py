@@ -14,7 +14,7 @@ from events.people_rows import find
 from events.store import Filter, read_by_position
 from exports_portal.common.models import AuditEntry
 from projects.models import Project
-from tests.events.capture import NOW, capture, event, profile, properties, stored
+from tests.events.capture import NOW, at_once, capture, event, profile, properties, stored
 from tests.factories import TESTS, ProjectFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -285,27 +285,6 @@ def test_capture_stops_after_a_restored_dump(project: Project) -> None:
         capture(project, event())
     assert not Event.objects.exists()
     assert not Person.objects.exists()
-
-
-def at_once(*calls: Any) -> list[BaseException]:
-    """Run each call in a thread of its own, all started together; returns what they raised."""
-    barrier, errors = threading.Barrier(len(calls)), []
-
-    def run(call: Any) -> None:
-        barrier.wait()
-        try:
-            call()
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return errors
 
 
 def test_uploads_of_the_same_new_people_at_once_make_each_of_them_once(project: Project) -> None:

@@ -12,8 +12,7 @@ from events.refusals import RefusedRecord
 from events.refused_uploads import KEPT, KEPT_OF_REQUEST, RECORD_CHARACTERS, keep, latest
 from events.tasks import roll_up
 from projects.models import Project
-from tests.events.capture import NOW, capture, event, profile
-from tests.events.test_upload_api import send
+from tests.events.capture import NOW, capture, event, profile, send
 from tests.factories import TESTS, ProjectFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)

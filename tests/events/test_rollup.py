@@ -9,9 +9,8 @@ from events.models import DailyCount, EventName, PropertySeen, RollupPosition
 from events.rollup import PROPERTIES, roll_up_all
 from events.tasks import roll_up
 from projects.models import Project
-from tests.events.capture import NOW, capture, event
+from tests.events.capture import NOW, at_once, capture, event
 from tests.events.rows import committed, name_in, writer
-from tests.events.test_ingest import at_once
 from tests.factories import ProjectFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -19,18 +19,10 @@ from events.models import Event, LogBase, Person
 from exports_portal.common.slots import LIFE_SECONDS, slot
 from projects.actions import create_project
 from projects.models import Project
-from tests.events.capture import event, profile, properties, stored
+from tests.events.capture import URL, event, profile, properties, send, stored
 from tests.factories import TESTS
 
 pytestmark = pytest.mark.django_db(transaction=True)
-URL = "/1/upload"
-
-
-def send(headers: dict[str, str], body: Any, *, url: str = URL, **more: str) -> Any:
-    """POST `body` (bytes as they are, anything else as JSON), past CSRF checks that count."""
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    client = Client(enforce_csrf_checks=True)
-    return client.post(url, data, content_type="application/json", headers={**headers, **more})
 
 
 def test_all_good(project: Project, headers: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from amplitude_client.sandbox import Sandbox
@@ -198,3 +199,23 @@ def skip_waits(export: Export) -> None:
 
     Shard.objects.filter(run__export=export).update(not_before=now() - timedelta(seconds=1))
     Held.objects.filter(export=export).update(not_before=now() - timedelta(seconds=1))
+
+
+def send(project: Project, *records: dict[str, Any]) -> None:
+    at = int((now() - timedelta(hours=1)).timestamp())
+    timed = [{"ts": at + place, **record} for place, record in enumerate(records)]
+    assert not ingest(project=project, records=timed, now=now()).refused
+
+
+def opened(name: str, **who: Any) -> dict[str, Any]:
+    return {"type": "event", "evtName": name, **who}
+
+
+def check(capsys, *arguments: str) -> tuple[int, str]:
+    """The exit code and what was printed."""
+    capsys.readouterr()
+    try:
+        call_command("check_ledger", *arguments)
+    except SystemExit as ended:
+        return int(ended.code), capsys.readouterr().out
+    return 0, capsys.readouterr().out

@@ -10,17 +10,7 @@ from django.db import connection
 from exports import actions, again
 from exports.models import Run, Shard
 from exports.spec import ExportSpec
-from tests.exports.conftest import ANN, deliver, now, skip_waits, today, work_once
-
-
-def check(capsys, *arguments: str) -> tuple[int, str]:
-    """The exit code and what was printed."""
-    capsys.readouterr()
-    try:
-        call_command("check_ledger", *arguments)
-    except SystemExit as ended:
-        return int(ended.code), capsys.readouterr().out
-    return 0, capsys.readouterr().out
+from tests.exports.conftest import ANN, check, deliver, now, skip_waits, today, work_once
 
 
 def sql(statement: str) -> None:

@@ -11,8 +11,7 @@ from exports import actions, erasure, ledger_check, rejected
 from exports.delivery import lease, worker
 from exports.models import Held, Rejected, Run, Shard, Status
 from exports.spec import ExportSpec
-from tests.exports.conftest import ANN, deliver, now, people, skip_waits, today, unique
-from tests.exports.test_who_is_who import opened, send
+from tests.exports.conftest import ANN, deliver, now, opened, people, send, skip_waits, today, unique
 from tests.factories import ProjectFactory
 
 GONE = {"reason": "deleted", "payload": "", "field": ""}

@@ -17,7 +17,7 @@ from exports_portal.common import bells, heartbeat
 from exports_portal.runtime import BASE_DIR
 from tests.exports.conftest import deliver
 from tests.factories import UserFactory
-from tests.pages.test_export_panel import PANEL
+from tests.pages.scene import PANEL
 
 PACKAGES = ("amplitude_client", "events", "exports", "exports_portal", "notifications", "partners", "projects")
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}

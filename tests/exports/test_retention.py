@@ -18,8 +18,7 @@ from exports_portal.common.audit import PORTAL
 from exports_portal.common.errors import Refused
 from exports_portal.common.models import AuditEntry
 from projects.models import Project
-from tests.exports.conftest import ANN, deliver, now, skip_waits, unique, work_once
-from tests.exports.test_check_ledger import check
+from tests.exports.conftest import ANN, check, deliver, now, skip_waits, unique, work_once
 
 LATER = timedelta(days=100)
 SOME_ROWS = 7  # in one step

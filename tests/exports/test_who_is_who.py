@@ -1,21 +1,6 @@
 """What exports send as user_id and device_id when devices log in and people are found by their email."""
 
-from datetime import timedelta
-from typing import Any
-
-from events.ingest import ingest
-from projects.models import Project
-from tests.exports.conftest import deliver, now, unique
-
-
-def send(project: Project, *records: dict[str, Any]) -> None:
-    at = int((now() - timedelta(hours=1)).timestamp())
-    timed = [{"ts": at + place, **record} for place, record in enumerate(records)]
-    assert not ingest(project=project, records=timed, now=now()).refused
-
-
-def opened(name: str, **who: Any) -> dict[str, Any]:
-    return {"type": "event", "evtName": name, **who}
+from tests.exports.conftest import deliver, opened, send, unique
 
 
 def test_user_ids_follow_a_login_and_device_ids_stay(project, one_time, sandbox):

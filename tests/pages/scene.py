@@ -46,6 +46,19 @@ INVALID = {
     "cure": "Mend the value in your app, then send the event again.",
     "payload": '{"event_type":"Charged","user_id":"customer-1842","event_properties":{"Amount":"₹ 4 99","Items":[]}}',
 }
+# What the form of a new export sends, but for its integration.
+PANEL = {
+    "name": "",
+    "events": "all",
+    "identifier_priority_0": "identity",
+    "identifier_priority_1": "email",
+    "identifier_priority_2": "phone",
+    "excluded_properties": "",
+    "frequency": "one_time",
+    "preset": "last_7",
+    "every_hours": "24",
+    "start_date": "",
+}
 RUNS = (600, 910, 820, 1190, 660, 580, 1050, 1380, 1320, 900, 790, 720, 1120, 1200, 990, 890, 1350, 1500, 1080, 970)
 
 

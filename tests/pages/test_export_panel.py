@@ -25,19 +25,7 @@ from partners.registry import adapter_for
 from projects.models import Project
 from tests.factories import EventFactory, EventNameFactory, ExportFactory, IntegrationFactory, PersonFactory, RunFactory
 from tests.pages.html import Form, Site, body, text
-
-PANEL = {
-    "name": "",
-    "events": "all",
-    "identifier_priority_0": "identity",
-    "identifier_priority_1": "email",
-    "identifier_priority_2": "phone",
-    "excluded_properties": "",
-    "frequency": "one_time",
-    "preset": "last_7",
-    "every_hours": "24",
-    "start_date": "",
-}
+from tests.pages.scene import PANEL
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from django.utils import timezone
 from exports_portal.common import audit
 from exports_portal.common.models import AuditEntry
 from tests.factories import API_KEY, PASSWORD, TESTS, MembershipFactory, ProjectFactory, token_for
-from tests.safety.test_every_address import browser
+from tests.safety.addresses import browser
 
 pytestmark = pytest.mark.django_db
 REFUSED = (InternalError, ProgrammingError)

@@ -37,7 +37,7 @@ from tests.factories import (
     UserFactory,
     token_for,
 )
-from tests.safety.test_every_address import BACKEND, PAGES, browser, page_path, undone
+from tests.safety.addresses import BACKEND, PAGES, browser, page_path, undone
 
 SCRIPT = "<script>alert(1)</script>"
 BREAKOUT = "\"'><img src=x onerror=alert(1)>{{7777*7777}}"
