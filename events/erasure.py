@@ -6,7 +6,7 @@ them, so the logs are looked through once more when none of that time can be lef
 with `exports.erasure`. A tombstone of each row stays, without anything personal: runs that read it must still add up.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -30,12 +30,14 @@ ERASE: dict[type[Event] | type[ProfileChange], str] = {
     Event: """
 WITH gone AS (DELETE FROM events_event WHERE id = ANY(%(ids)s) RETURNING *)
 INSERT INTO events_erased (erasure_id, log, project_id, record_id, tx_id, name_id, occurred_at, received_at, lane)
-SELECT %(erasure)s, 'events', project_id, id, tx_id, name_id, occurred_at, received_at, lane FROM gone
+SELECT o.erasure, 'events', project_id, id, tx_id, name_id, occurred_at, received_at, lane
+  FROM gone JOIN unnest(%(people)s::bigint[], %(erasures)s::bigint[]) AS o (person, erasure) ON o.person = person_id
 """,
     ProfileChange: """
 WITH gone AS (DELETE FROM events_profilechange WHERE id = ANY(%(ids)s) RETURNING *)
 INSERT INTO events_erased (erasure_id, log, project_id, record_id, tx_id, received_at, lane)
-SELECT %(erasure)s, 'changes', project_id, id, tx_id, received_at, lane FROM gone
+SELECT o.erasure, 'changes', project_id, id, tx_id, received_at, lane
+  FROM gone JOIN unnest(%(people)s::bigint[], %(erasures)s::bigint[]) AS o (person, erasure) ON o.person = person_id
 """,
 }
 
@@ -87,20 +89,23 @@ def unfinished() -> list[Erasure]:
     return list(Erasure.objects.filter(finished_at=None).order_by("pk"))
 
 
-def erase_rows(erasure: Erasure, *, is_last: bool) -> int:
-    """Delete all events and profile updates of its people, the last time those captured since; returns how many.
+def erase_rows(erasures: Sequence[Erasure], *, is_last: bool) -> int:
+    """Delete all events and profile updates of their people, the last time those captured since; returns how many.
 
-    Harmless when it is repeated, or cut short and begun again.
+    They are of one project, whose logs have no index by person: read once for all of them. Harmless when it is
+    repeated, or cut short and begun again.
     """
+    owner = {person: erasure.pk for erasure in erasures for person in erasure.people}
+    project_id, owners = erasures[0].project_id, {"people": list(owner), "erasures": list(owner.values())}
     count = 0
     for model, statement in ERASE.items():
-        rows = model._default_manager.filter(project=erasure.project_id, person__in=erasure.people)
+        rows = model._default_manager.filter(project=project_id, person__in=owners["people"])
         if is_last:
-            rows = rows.filter(tx_id__gte=erasure.tx_id)
+            rows = rows.filter(tx_id__gte=min(erasure.tx_id for erasure in erasures))
         ids = list(rows.order_by().values_list("pk", flat=True))
         for first in range(0, len(ids), AT_ONCE):
             with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute(statement, {"ids": ids[first : first + AT_ONCE], "erasure": erasure.pk})
+                cursor.execute(statement, {"ids": ids[first : first + AT_ONCE], **owners})
         count += len(ids)
-    log.info("erasure.rows", project=erasure.project_id, erasure=erasure.pk, rows=count, last=is_last)
+    log.info("erasure.rows", project=project_id, erasures=len(erasures), rows=count, last=is_last)
     return count

@@ -3,8 +3,11 @@
 Counts stay true: a rejected record stays one, without its payload, and a held one becomes a rejected one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
 
 import structlog
 from django.db import connection, transaction
@@ -17,6 +20,7 @@ from exports.models import Held, Rejected, Shard
 
 log = structlog.get_logger("exports")
 
+PROJECT = attrgetter("project_id")
 AT_ONCE = 10_000  # rejected records looked at in one transaction
 DELETED = {
     "reason": "deleted",
@@ -28,7 +32,8 @@ DELETED = {
 ERASED = """
   JOIN exports_run n ON n.id = {row}.run_id
   JOIN exports_export x ON x.id = n.export_id
-  JOIN events_erased d ON d.record_id = {row}.record_id AND d.erasure_id = %(erasure)s AND d.project_id = x.project_id
+  JOIN events_erased d ON d.record_id = {row}.record_id AND d.erasure_id = ANY(%(erasures)s)
+   AND d.project_id = x.project_id
    AND d.log = CASE WHEN x.type = 'events' THEN 'events' WHEN n.axis = 'person' THEN 'people' ELSE 'changes' END
 """
 FORGET = f"""
@@ -38,7 +43,7 @@ UPDATE exports_rejected SET reason = %(reason)s, field = '', message = %(message
                WHERE r.id > %(after)s AND r.id <= %(until)s)
 """  # noqa: S608 made of constants
 HELD = f"""
-SELECT h.shard_id, array_agg(h.id) FROM (
+SELECT h.shard_id, array_agg(h.id), array_agg(DISTINCT d.erasure_id) FROM (
     SELECT h.*, s.run_id FROM exports_held h JOIN exports_shard s ON s.id = h.shard_id) AS h {ERASED.format(row="h")}
  GROUP BY h.shard_id ORDER BY h.shard_id
 """  # noqa: S608 made of constants
@@ -51,37 +56,52 @@ UPDATE exports_shard SET fence = fence + 1
 
 
 def go_on(*, now: datetime) -> None:
-    """Do what can be done now of all erasures. Harmless when it is cut short or rung twice."""
-    for erasure in rows.unfinished():
-        if erasure.first_pass_at is None:
-            rows.erase_rows(erasure, is_last=False)
-            forget(erasure, now=now)
-            Erasure.objects.filter(pk=erasure.pk).update(first_pass_at=now)
-        elif now - erasure.requested_at >= rows.SECOND_PASS:
-            # What was being delivered or captured when the rows went is settled by now.
-            rows.erase_rows(erasure, is_last=True)
-            if forget(erasure, now=now):
-                Erasure.objects.filter(pk=erasure.pk).update(finished_at=now)
-                log.info("erasure.finished", project=erasure.project_id, erasure=erasure.pk)
+    """Do what can be done now of all erasures, each project's together. Harmless when it is cut short or rung twice."""
+    for _, group in groupby(sorted(rows.unfinished(), key=PROJECT), key=PROJECT):
+        erasures = list(group)
+        if new := [erasure for erasure in erasures if erasure.first_pass_at is None]:
+            rows.erase_rows(new, is_last=False)
+            forget(new, now=now)
+            Erasure.objects.filter(pk__in=_keys(new)).update(first_pass_at=now)
+        # What was being delivered or captured when the rows went is settled by now.
+        begun = [erasure for erasure in erasures if erasure.first_pass_at is not None]
+        if due := [erasure for erasure in begun if now - erasure.requested_at >= rows.SECOND_PASS]:
+            rows.erase_rows(due, is_last=True)
+            busy = forget(due, now=now)
+            _finish([erasure for erasure in due if erasure.pk not in busy], now=now)
 
 
-def forget(erasure: Erasure, *, now: datetime) -> bool:
-    """Remove what exports keep of the erased records; False when a worker still has some of them."""
-    _forget_rejected(erasure)
+def _finish(erasures: Sequence[Erasure], *, now: datetime) -> None:
+    Erasure.objects.filter(pk__in=_keys(erasures)).update(finished_at=now)
+    for erasure in erasures:
+        log.info("erasure.finished", project=erasure.project_id, erasure=erasure.pk)
+
+
+def forget(erasures: Sequence[Erasure], *, now: datetime) -> set[int]:
+    """Remove what exports keep of the erased records; returns the erasures of which a worker still has some."""
+    _forget_rejected(erasures)
     with connection.cursor() as cursor:
-        cursor.execute(HELD, {"erasure": erasure.pk})
+        cursor.execute(HELD, {"erasures": _keys(erasures)})
         found = cursor.fetchall()
-    free = [_reject_held(shard_id, held, now=now) for shard_id, held in found]
-    return all(free)
+    busy: set[int] = set()
+    for shard_id, held, owners in found:
+        if not _reject_held(shard_id, held, now=now):
+            busy.update(owners)
+    return busy
 
 
-def _forget_rejected(erasure: Erasure) -> None:
+def _forget_rejected(erasures: Sequence[Erasure]) -> None:
     known = Rejected.objects.aggregate(first=Min("pk"), last=Max("pk"))
     if known["last"] is None:
         return
+    values: dict[str, Any] = {**DELETED, "erasures": _keys(erasures)}
     for after in range(known["first"] - 1, known["last"], AT_ONCE):
         with connection.cursor() as cursor:
-            cursor.execute(FORGET, {**DELETED, "erasure": erasure.pk, "after": after, "until": after + AT_ONCE})
+            cursor.execute(FORGET, {**values, "after": after, "until": after + AT_ONCE})
+
+
+def _keys(erasures: Sequence[Erasure]) -> list[int]:
+    return [erasure.pk for erasure in erasures]
 
 
 @transaction.atomic

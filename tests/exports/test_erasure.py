@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import Count
+from django.test.utils import CaptureQueriesContext
 
 from events.erasure import delete_people, unfinished
 from events.models import Erased, Event, Person, ProfileChange
@@ -178,6 +180,20 @@ def test_what_an_upload_and_a_batch_under_way_still_wrote_goes_with_the_second_p
     erasure.go_on(now=now() + timedelta(minutes=3))
     assert (Event.objects.count(), unfinished()) == (0, [])
     assert list(Rejected.objects.values("reason", "payload", "field")) == [GONE] * 2
+    assert differences() == []
+
+
+def test_many_erasures_of_a_project_read_its_logs_once(project, capture, capture_profiles, sandbox):
+    capture(70)
+    capture_profiles(people(7))
+    for number in range(1, 5):
+        delete(project, f"person-000{number}")
+    with CaptureQueriesContext(connection) as asked:
+        erase_all()
+    reads = [query["sql"] for query in asked if query["sql"].startswith("SELECT") and '"person_id" IN' in query["sql"]]
+    assert len(reads) == 2 * 2  # two logs, two passes
+    assert Event.objects.count() == 30
+    assert sorted(row["rows"] for row in Erased.objects.values("erasure").annotate(rows=Count("pk"))) == [12] * 4
     assert differences() == []
 
 
