@@ -55,7 +55,7 @@ def send(dispatch_id: int, *, now: datetime) -> None:
         dispatch.last_error, dispatch.next_try_at = str(error), None
     else:
         dispatch.sent_at, dispatch.next_try_at, dispatch.last_error = now, None, ""
-    dispatch.save(update_fields=["attempts", "sent_at", "next_try_at", "last_error"])
+    dispatch.save(update_fields=["recipient", "attempts", "sent_at", "next_try_at", "last_error"])
     _say(dispatch)
 
 
@@ -87,10 +87,11 @@ def _mail(dispatch: Dispatch) -> None:
 
 
 def _call(dispatch: Dispatch, *, now: datetime) -> None:
+    """Whoever corrects the address means the calls that still wait, too; who gave one up is called no more."""
     preferences = Preferences.objects.filter(project_id=dispatch.notification.project_id).first()
-    target = preferences.webhook if preferences else {}
-    if not target:
+    if preferences is None or not preferences.webhook:
         raise _Gone("The webhook has been removed.")
+    target, dispatch.recipient = preferences.webhook, preferences.webhook_host
     body = json.dumps(payload(dispatch.notification), ensure_ascii=False).encode()
     webhook.call(target["url"], body, secret=target["secret"], at=int(now.timestamp()))
 

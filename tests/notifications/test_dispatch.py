@@ -109,6 +109,19 @@ def test_a_call_is_repeated_with_the_same_id_until_it_gets_through(project, hook
     }
 
 
+def test_a_waiting_call_goes_to_the_corrected_address_and_says_so(project, hook: HTTPServer) -> None:
+    hook.expect_request("/hook").respond_with_data("ok")
+    actions.set_webhook(project=project, url="https://typo.invalid/hook", by=ANN, now=timezone.now())
+    tell(project)
+    work()
+    assert (Dispatch.objects.get().recipient, Dispatch.objects.get().attempts) == ("typo.invalid", 1)
+    actions.set_webhook(project=project, url=hook.url_for("/hook"), by=ANN, now=timezone.now())
+    Dispatch.objects.update(next_try_at=timezone.now())
+    work()
+    row = Dispatch.objects.get()
+    assert (row.recipient, row.sent_at is not None, len(hook.log)) == (hook.host, True, 1)
+
+
 def test_waits_grow_and_end(project, hook: HTTPServer) -> None:
     seconds = [dispatch.wait_after(attempts).total_seconds() for attempts in range(1, 12)]
     assert seconds[:4] == [30, 60, 120, 240]
