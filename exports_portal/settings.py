@@ -80,7 +80,7 @@ MIDDLEWARE = [
     "exports_portal.common.login.LoginMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "exports_portal.common.log_context.RequestLogMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
     "exports_portal.common.methods.NotAllowedMiddleware",
@@ -130,9 +130,15 @@ LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"
 AXES_FAILURE_LIMIT = 10
 AXES_CLIENT_IP_CALLABLE = "exports_portal.common.addresses.client_address"
-AXES_LOCKOUT_TEMPLATE = "registration/locked.html"
-AXES_COOLOFF_TIME = timedelta(minutes=10)
+AXES_USERNAME_FORM_FIELD = "username"  # as Django's sign-in form and backends name it; by default the model's field
+AXES_USERNAME_CALLABLE = "projects.sign_ins.account_of"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_CALLABLE = "projects.sign_ins.locked"
+AXES_COOLOFF_TIME = timedelta(minutes=10)
+AXES_RESET_ON_SUCCESS = True
+AXES_HANDLER = "projects.sign_ins.SignIns"
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "next"]  # whose values are not kept of a form
+AXES_ENABLE_ADMIN = False  # its pages let rows be changed: projects.admin has others
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
@@ -180,6 +186,7 @@ CELERY_BEAT_SCHEDULE = {
     "sources": {"task": "sources.tasks.due", "schedule": 5.0, "options": {"queue": "bulk", "expires": 10}},
     "erase": {"task": "exports.tasks.erase", "schedule": 30.0, "options": {"queue": "bulk", "expires": 30}},
     "purge": {"task": "exports.tasks.purge", "schedule": 60.0, "options": {"queue": "purge", "expires": 60}},
+    "forget": {"task": "projects.tasks.forget", "schedule": 3600.0, "options": {"queue": "purge", "expires": 3600}},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 

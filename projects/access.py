@@ -52,6 +52,20 @@ def require_superuser(by: Actor) -> None:
         raise PermissionDenied("Only a superuser may do this.")
 
 
+def is_above(by: Actor, user: User) -> bool:
+    """Whether `by` may do all that this user may. Only then may `by` set their password or address, or delete them.
+
+    That is superusers, and of those without rights in the admin the admins of every project that they are in.
+    """
+    if by.id is None:
+        return by.grant is None
+    acting = User.objects.filter(pk=by.id, is_active=True).first()
+    if acting is None or acting.is_superuser:
+        return acting is not None
+    own = acting.memberships.filter(role=Role.ADMIN).values("project")
+    return not (user.is_staff or user.is_superuser or user.memberships.exclude(project__in=own).exists())
+
+
 def _role_of(by: Actor, project: Project) -> Role | None:
     if by.grant is not None:
         return Role(by.grant.role) if by.grant.project_id == project.pk else None

@@ -134,7 +134,15 @@ def set_password(*, user: User, password: str, by: Actor, now: datetime) -> None
         raise Invalid({"password": errors})
     user.set_password(password)
     user.save(update_fields=["password"])
-    audit.record(action="user.password", by=by, now=now, project_id=None, target=user, after={"email": user.email})
+    record_user("password", user, by=by, now=now)
+
+
+def record_user(verb: str, user: User, *, by: Actor, now: datetime, **values: dict[str, object]) -> None:
+    """An entry about a user in the audit log of each project that they are in; without a project when in none."""
+    projects: list[int | None] = [*user.memberships.order_by("project").values_list("project", flat=True)]
+    values = values or {"after": {"email": user.email}}
+    for project_id in projects or [None]:
+        audit.record(action=f"user.{verb}", by=by, now=now, project_id=project_id, target=user, **values)
 
 
 @transaction.atomic

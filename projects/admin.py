@@ -1,96 +1,26 @@
 """Admin: users, projects, who belongs to them, and their programs' credentials."""
 
-from http import HTTPStatus
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from exports_portal.common.admin import AuditedAdmin, ReadOnlyAdmin, VerbAdmin, each, link, list_link
+from exports_portal.common.admin import ReadOnlyAdmin, VerbAdmin, each, link, list_link
 from exports_portal.common.audit import Actor, actor_of
 from exports_portal.common.models import AuditEntry
-from projects import team
+from projects import team, user_admin  # noqa: F401 registers the pages of users
 from projects.actions import add_member, add_project, edit_project
 from projects.credentials import revoke_credential, rotate_credential
-from projects.models import Credential, Invitation, Membership, Project, User
+from projects.models import Credential, Invitation, Membership, Project
 from projects.zones import zone_names
 
 admin.site.site_header = admin.site.site_title = "Exports Portal"
 admin.site.index_title = "Admin"
-
-
-RIGHTS = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
-
-
-class LowerCaseEmail:
-    """Emails are kept in lower case, so that nobody signs up twice."""
-
-    cleaned_data: dict[str, Any]
-
-    def clean_email(self) -> str:
-        return self.cleaned_data["email"].strip().lower()
-
-
-class NewUserForm(LowerCaseEmail, AdminUserCreationForm):
-    class Meta:
-        model = User
-        fields = ("email",)
-
-
-class UserForm(LowerCaseEmail, UserChangeForm):
-    class Meta:
-        model = User
-        fields = "__all__"
-        field_classes: dict[str, Any] = {}
-
-
-@admin.register(User)
-class UserAdmin(AuditedAdmin, DjangoUserAdmin):
-    form = UserForm
-    add_form = NewUserForm
-    ordering = ("email",)
-    list_display = ("email", "first_name", "last_name", "is_staff", "is_superuser", "is_active", "last_login")
-    list_filter = ("is_active", "is_staff", "is_superuser")
-    search_fields = ("email", "first_name", "last_name")
-    readonly_fields = ("last_login", "date_joined", "memberships")
-    fieldsets = (
-        (None, {"fields": ("email", "password", "memberships")}),
-        ("Person", {"fields": ("first_name", "last_name", "items_per_page")}),
-        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
-    )
-    add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "usable_password", "password1", "password2")}),)
-
-    @admin.display(description="projects")
-    def memberships(self, user: User) -> SafeString:
-        return list_link(Membership, "memberships", user__id=user.pk)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        """Only a superuser gives rights."""
-        return (*self.readonly_fields, *(() if request.user.is_superuser else RIGHTS))
-
-    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Nobody sets the password, or the address, of somebody with more rights."""
-        return super().has_change_permission(request, obj) and self._is_above(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and self._is_above(request, obj)
-
-    def _is_above(self, request: HttpRequest, obj: User | None) -> bool:
-        return request.user.is_superuser or obj is None or not (obj.is_staff or obj.is_superuser)
-
-    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
-        answer = super().user_change_password(request, id, form_url)
-        if request.method == "POST" and answer.status_code == HTTPStatus.FOUND:
-            self._audit(request, User.objects.get(pk=id), "password")
-        return answer
 
 
 class ProjectForm(forms.ModelForm):

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from exports_portal.common import audit
+from exports_portal.common.addresses import site_of
 from exports_portal.common.api import ProjectView, StrictSerializer, Word
 from exports_portal.common.audit_log import AuditFilter
 from exports_portal.common.files import csv_file
@@ -220,7 +221,7 @@ class InvitationViewSet(ProjectView, GenericViewSet):
     @extend_schema(request=InvitationInput, responses={201: NewInvitationSerializer})
     def create(self, request: Request) -> Response:
         """Invite somebody. The link stands in this answer and the mail only; it is good for 7 days, and once."""
-        who = {**self.given(InvitationInput), "site": request.build_absolute_uri("/")[:-1]}
+        who = {**self.given(InvitationInput), "site": site_of(request)}
         made = team.invite(project=self.project, **who, by=self.by, now=self.now)
         shown = {**InvitationSerializer(made.invitation).data, "link": made.link, "mailed": made.mailed}
         return Response(shown, status=201)

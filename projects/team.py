@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import structlog
 from django.conf import settings
-from django.contrib.auth.tokens import default_token_generator
 from django.core.exceptions import PermissionDenied
 from django.core.mail import EmailMessage, get_connection
 from django.db import transaction
@@ -26,6 +25,7 @@ from projects import access
 from projects.actions import add_member, email_errors, make_user, role_errors
 from projects.credentials import digest_of, new_secret
 from projects.models import Invitation, Membership, Project, Role, User
+from projects.password_links import password_links
 
 log = structlog.get_logger("projects")
 
@@ -162,30 +162,43 @@ def remove_member(*, membership: Membership, by: Actor, now: datetime) -> None:
     membership.delete()
 
 
-def password_link(*, user: User, by: Actor, now: datetime) -> str:
-    """A link, good for a day and once, with which `user` sets a new password: its path, to be shown once.
+@transaction.atomic
+def delete_user(*, user: User, by: Actor, now: datetime) -> None:
+    """Delete an account, which leaves its projects first. Raises Refused for the last admin of one."""
+    _require_above(by, user)
+    for membership in user.memberships.select_related("project").order_by("project"):
+        remove_member(membership=membership, by=by, now=now)
+    audit.record(action="user.delete", by=by, now=now, project_id=None, target=user, before={"email": user.email})
+    user.delete()
 
-    Whoever holds it can become that user. So it is for superusers, and for admins of every project that the user is in.
+
+def refuse_to_deactivate(user: User) -> None:
+    """Raises Refused for the last admin of a project, who must be able to sign in. Inside a transaction."""
+    for membership in user.memberships.select_related("project").order_by("project"):
+        _refuse_if_last_admin(_locked(membership))
+
+
+def password_link(*, membership: Membership, by: Actor, now: datetime) -> str:
+    """A link, good for a day and once, with which a member sets a new password: its path, to be shown once.
+
+    Whoever holds it can become that user, so it is for those who may do all that the user may. It ends when somebody's
+    role in one of the user's projects changes.
     """
-    if not may_make_password_link(user, by):
-        raise PermissionDenied(
-            f"{user.email} is in other projects, too, or has rights in the admin. Ask a superuser for the link."
-        )
-    audit.record(action="user.password_link", by=by, now=now, project_id=None, target=user, after={"email": user.email})
+    user = membership.user
+    if not user.is_active:
+        raise Refused(f"{user.email} is deactivated. A superuser can change that.")
+    _require_above(by, user)
+    project_id, after = membership.project_id, {"email": user.email}
+    audit.record(action="user.password_link", by=by, now=now, project_id=project_id, target=user, after=after)
     uid = urlsafe_base64_encode(force_bytes(user.pk))
-    return reverse("password-reset-confirm", args=[uid, default_token_generator.make_token(user)])
+    return reverse("password-reset-confirm", args=[uid, password_links.make_token(user)])
 
 
-def may_make_password_link(user: User, by: Actor) -> bool:
-    """Whether `by` may do to this user's account all that the user may do with it."""
-    acting = User.objects.filter(pk=by.id, is_active=True).first() if by.id else None
-    if acting is None or not user.is_active:
-        return by.id is None and by.grant is None
-    if acting.is_superuser:
-        return True
-    own = set(acting.memberships.filter(role=Role.ADMIN).values_list("project", flat=True))
-    theirs = set(user.memberships.values_list("project", flat=True))
-    return not user.is_staff and not user.is_superuser and bool(theirs) and theirs <= own
+def _require_above(by: Actor, user: User) -> None:
+    if not access.is_above(by, user):
+        raise PermissionDenied(
+            f"{user.email} is in other projects, too, or has rights in the admin. Ask a superuser for it."
+        )
 
 
 def _locked(membership: Membership) -> Membership:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
-from exports_portal.common.addresses import client_address
+from exports_portal.common.addresses import client_address, site_of
 from exports_portal.common.audit import Actor, actor_of
 from exports_portal.common.errors import Refused
 from exports_portal.common.forms import accepts
@@ -44,7 +44,7 @@ def invite(request: ProjectRequest, project: Project) -> HttpResponse:
     made: list[team.Invited] = []
 
     def act() -> None:
-        who = {**form.cleaned_data, "site": request.build_absolute_uri("/")[:-1]}
+        who = {**form.cleaned_data, "site": site_of(request)}
         made.append(team.invite(project=project, **who, by=actor_of(request), now=timezone.now()))
 
     if request.method == "POST" and accepts(form, act):
@@ -118,16 +118,16 @@ def member_remove(request: ProjectRequest, project: Project, pk: int) -> HttpRes
 @project_page(Role.ADMIN)
 def member_password(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
     """Ask, then show once a link with which the member sets a new password."""
-    member = get_object_or_404(project.memberships.select_related("user"), pk=pk).user
-    refused = ""
+    membership = get_object_or_404(project.memberships.select_related("user"), pk=pk)
+    member, refused = membership.user, ""
     if request.method == "POST":
         try:
-            path = team.password_link(user=member, by=actor_of(request), now=timezone.now())
-        except PermissionDenied as error:
+            path = team.password_link(membership=membership, by=actor_of(request), now=timezone.now())
+        except (PermissionDenied, Refused) as error:
             refused = str(error)
         else:
             told = f"Send this link to {member.email}, and to nobody else: whoever opens it sets their password."
-            link = request.build_absolute_uri(path)
+            link = f"{site_of(request)}{path}"
             return _panel(request, project, title="New password", told=told, link=link, hint="It is good for a day.")
     text = f"{member.email} can set a new password with it, once. Until then the present password stays."
     title = "Make a link for a new password?"

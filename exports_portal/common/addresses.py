@@ -1,4 +1,4 @@
-"""Where a request comes from."""
+"""Where a request comes from, and where people find the portal."""
 
 import ipaddress
 
@@ -16,6 +16,14 @@ def client_address(request: HttpRequest) -> str | None:
     own = settings.PORTAL_PROXIES
     forwarded = written[-own] if 0 < own <= len(written) else ""
     return _address(forwarded) or _address(request.META.get("REMOTE_ADDR", ""))
+
+
+def site_of(request: HttpRequest) -> str:
+    """Scheme and host of links that leave the portal: PORTAL_URL.
+
+    Without it the name that was asked, which anybody may choose among PORTAL_ALLOWED_HOSTS.
+    """
+    return settings.PORTAL_URL or request.build_absolute_uri("/")[:-1]
 
 
 def _address(text: str) -> str | None:

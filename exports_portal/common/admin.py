@@ -12,7 +12,6 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -24,7 +23,6 @@ from exports_portal.common.files import csv_file
 from exports_portal.common.models import AuditEntry
 
 OURS = ("projects", "partners", "notifications", "sources", "exports", "events")
-NEVER_IN_AUDIT = ("password",)
 
 
 def link(row: Model | None, text: str = "") -> SafeString | str:
@@ -134,42 +132,6 @@ class BigTableAdmin(LongListAdmin):
         for column in self.id_columns:
             found = found | queryset.filter(**{column: int(text)})
         return found, False
-
-
-class AuditedAdmin(PortalAdmin):
-    """Rows that admins may change by hand: each change leaves an audit entry, as the verbs' changes do."""
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        names = [name for name in form.changed_data if name in form.initial or not change]
-        names = [name for name in names if name not in NEVER_IN_AUDIT and hasattr(obj, name)]
-        before = {name: _plain(form.initial.get(name)) for name in names} if change else {}
-        super().save_model(request, obj, form, change)
-        after = {name: _plain(form.cleaned_data.get(name)) for name in names}
-        self._audit(request, obj, "edit" if change else "create", before=before, after=after)
-
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        self._audit(request, obj, "delete", before={"was": str(obj)})
-        super().delete_model(request, obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
-        for obj in queryset:
-            self.delete_model(request, obj)
-
-    def _audit(self, request: HttpRequest, obj: Any, verb: str, **values: Any) -> None:
-        audit.record(
-            action=f"{obj._meta.model_name}.{verb}",
-            by=audit.actor_of(request),
-            now=timezone.now(),
-            project_id=getattr(obj, "project_id", None),
-            target=obj,
-            **values,
-        )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (list, QuerySet)):  # a user's groups and rights, saved after the user
-        return sorted(map(str, value))
-    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
 
 
 @admin.register(AuditEntry)

@@ -339,6 +339,56 @@ def test_only_superusers_give_rights_or_touch_who_has_some(clerk):
     assert clerk.post(address(User, "delete", root.pk), {"post": "yes"}).status_code == 403
 
 
+def test_staff_take_over_nobody_who_may_do_more(clerk):
+    """Rights in the admin are no role in a project (docs/decisions/0018)."""
+    member = MembershipFactory(role="admin")
+    user = member.user
+    MembershipFactory(project=member.project, role="admin")
+    new = {"usable_password": "true", "password1": "a much better passphrase", "password2": "a much better passphrase"}
+    body = {"email": "clerk@example.com", "items_per_page": 20, "is_active": "on"}
+    refused = [
+        clerk.post(f"/admin/projects/user/{user.pk}/password/", new),
+        clerk.post(address(User, "change", user.pk), body),
+        clerk.post(address(User, "delete", user.pk), {"post": "yes"}),
+    ]
+    assert [answer.status_code for answer in refused] == [403, 403, 403]
+    user.refresh_from_db()
+    assert user.email != "clerk@example.com"
+    assert user.check_password(PASSWORD)
+    clerks = MembershipFactory(project=member.project, role="admin", user=User.objects.get(is_staff=True))
+    assert clerk.post(f"/admin/projects/user/{user.pk}/password/", new).status_code == 302
+    clerks.delete()
+
+
+def test_a_deleted_user_leaves_each_project_by_the_verb(root, db):
+    member = MembershipFactory(role="admin")
+    user, delete = member.user, {"post": "yes"}
+    page = root.post(address(User, "delete", user.pk), delete, follow=True).content.decode()
+    assert "A project needs an admin." in page
+    assert "delete_selected" not in root.get(address(User, "changelist")).content.decode()
+    MembershipFactory(project=member.project, role="admin")
+    assert root.post(address(User, "delete", user.pk), delete).status_code == 302
+    assert not User.objects.filter(pk=user.pk).exists()
+    entries = AuditEntry.objects.filter(action__in=["member.remove", "user.delete"]).order_by("id")
+    assert [(entry.action, entry.project_id) for entry in entries] == [
+        ("member.remove", member.project_id),
+        ("user.delete", None),
+    ]
+
+
+def test_the_last_admin_of_a_project_is_not_deactivated(root, db):
+    member = MembershipFactory(role="admin")
+    body = {"email": member.user.email, "items_per_page": 20}
+    page = root.post(address(User, "change", member.user.pk), body, follow=True).content.decode()
+    assert "A project needs an admin." in page
+    member.user.refresh_from_db()
+    assert member.user.is_active
+    MembershipFactory(project=member.project, role="admin")
+    assert root.post(address(User, "change", member.user.pk), body).status_code == 302
+    entry = AuditEntry.objects.get(action="user.edit")
+    assert (entry.project_id, entry.before["is_active"], entry.after["is_active"]) == (member.project_id, True, False)
+
+
 def test_a_password_that_is_set_here_stands_in_the_audit_log(root, db):
     user = UserFactory()
     body = {"usable_password": "true", "password1": "a much better passphrase", "password2": "a much better passphrase"}

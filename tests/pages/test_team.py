@@ -1,6 +1,7 @@
 """The pages of a team, an invitation's link, and forgotten passwords."""
 
 import re
+import socket
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from exports_portal.common.models import AuditEntry
 from projects.models import Membership, Project, Role, User
 from tests.factories import PASSWORD, MembershipFactory, ProjectFactory, UserFactory
 from tests.pages.html import Site, body, text
+from tests.portal import wait_until
 
 NEW = "a much better passphrase"
 
@@ -164,12 +166,36 @@ def test_a_forgotten_password_is_set_anew_by_mail(user: User) -> None:
     client = Client()
     for email in (user.email, "nobody@example.com"):
         assert "Look into your mail" in text(client.post("/password/reset/", {"email": email}, follow=True))
+    wait_until(lambda: mail.outbox)  # sent while the page is answered: the time tells nothing
     (message,) = mail.outbox
     assert message.to == [user.email]
     (link,) = re.findall(r"http://testserver(\S+)", message.body)
     set_password(link, NEW)
     user.refresh_from_db()
     assert user.check_password(NEW)
+
+
+def test_links_in_mails_lead_to_the_portal_whatever_name_was_asked(
+    site: Site, team: str, user: User, settings: Any
+) -> None:
+    settings.PORTAL_URL = "https://portal.example.com"
+    client = Client(headers={"Host": "localhost:666"})
+    client.post("/password/reset/", {"email": user.email})
+    wait_until(lambda: mail.outbox)
+    site.client.post(f"{team}invite/", {"email": "mira@example.com", "role": "viewer"}, headers={"Host": "localhost"})
+    for message in mail.outbox:
+        assert "https://portal.example.com/" in message.body
+        assert "localhost" not in message.body
+
+
+def test_nobody_waits_for_the_mail_of_a_forgotten_password(user: User, settings: Any) -> None:
+    """A mail server that takes the connection and says nothing: the page is answered all the same."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = silent.getsockname()
+        answer = Client().post("/password/reset/", {"email": user.email}, follow=True)
+        assert "Look into your mail" in text(answer)
+        silent.accept()[0].close()  # the mail was on its way
 
 
 def test_a_new_password_ends_other_sessions(site: Site, user: User, team: str) -> None:

@@ -9,8 +9,10 @@ from django.utils import timezone
 from exports_portal.common.audit import Actor, Grant
 from exports_portal.common.errors import Invalid, Refused
 from exports_portal.common.models import AuditEntry
-from projects import team
+from projects import access, team
+from projects.actions import set_password
 from projects.models import Invitation, Membership, Role, User
+from projects.password_links import password_links
 from tests.factories import PASSWORD, TESTS, MembershipFactory, ProjectFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -123,7 +125,7 @@ def test_the_team_is_for_admins():
         (team.revoke_invitation, {"invitation": invitation}),
         (team.change_role, {"membership": marketer, "role": "admin"}),
         (team.remove_member, {"membership": marketer}),
-        (team.password_link, {"user": admin.user}),
+        (team.password_link, {"membership": admin}),
     )
     reader = Actor(None, "API token", grant=Grant(project.pk, Role.VIEWER))
     for verb, what in verbs:
@@ -132,17 +134,84 @@ def test_the_team_is_for_admins():
                 act(verb, by=by, **what)
 
 
-def test_a_password_link_gives_nobody_more_than_they_have():
+def test_nobody_is_above_who_may_do_more():
     admin = MembershipFactory(role=Role.ADMIN)
     project = admin.project
     own, shared, staff = (MembershipFactory(project=project, role=Role.VIEWER).user for _ in range(3))
     elsewhere = MembershipFactory(user=shared, role=Role.VIEWER)
     staff.is_staff = True
     staff.save()
-    may = {user: team.may_make_password_link(user, actor(admin.user)) for user in (own, shared, staff, UserFactory())}
-    assert list(may.values()) == [True, False, False, False]
+    assert [access.is_above(actor(admin.user), user) for user in (own, shared, staff)] == [True, False, False]
     MembershipFactory(project=elsewhere.project, user=admin.user, role=Role.ADMIN)
-    assert team.may_make_password_link(shared, actor(admin.user))
-    assert team.may_make_password_link(staff, actor(UserFactory(superuser=True)))
-    program = Actor(None, "API token", grant=Grant(project.pk, Role.ADMIN))
-    assert not team.may_make_password_link(own, program)
+    assert access.is_above(actor(admin.user), shared)
+    assert access.is_above(actor(UserFactory(superuser=True)), staff)
+    assert not access.is_above(Actor(None, "API token", grant=Grant(project.pk, Role.ADMIN)), own)
+    viewer = MembershipFactory(project=project, role=Role.VIEWER)
+    assert not access.is_above(actor(viewer.user), own)
+
+
+def token_of(path):
+    return path.split("/")[-2]
+
+
+def test_a_password_link_ends_with_the_reason_for_it():
+    admin = MembershipFactory(role=Role.ADMIN)
+    other = MembershipFactory(project=admin.project, role=Role.ADMIN)
+    member = MembershipFactory(project=admin.project, role=Role.VIEWER)
+    bystander = MembershipFactory(project=admin.project, role=Role.VIEWER)
+
+    def link():
+        return token_of(act(team.password_link, membership=member, by=actor(admin.user)))
+
+    def is_good(token):
+        return password_links.check_token(User.objects.get(pk=member.user_id), token)
+
+    first = link()
+    assert is_good(first)
+    act(team.remove_member, membership=bystander)
+    assert is_good(first)
+    joined = MembershipFactory(user=member.user, role=Role.ADMIN)
+    assert not is_good(first)
+    act(team.remove_member, membership=MembershipFactory(project=joined.project, role=Role.ADMIN))
+    joined.delete()
+    second = link()
+    act(team.change_role, membership=member, role="marketer")
+    assert not is_good(second)
+    third = link()
+    act(team.remove_member, membership=admin, by=actor(other.user))
+    assert not is_good(third)
+
+
+def test_links_and_new_passwords_stand_in_the_projects_audit_log():
+    member = MembershipFactory(role=Role.VIEWER)
+    second = MembershipFactory(user=member.user, role=Role.VIEWER)
+    act(team.password_link, membership=member)
+    act(set_password, user=member.user, password="a much better passphrase")
+    entries = AuditEntry.objects.order_by("id").values_list("action", "project_id", "after")
+    about = {"email": member.user.email}
+    assert list(entries) == [
+        ("user.password_link", member.project_id, about),
+        ("user.password", member.project_id, about),
+        ("user.password", second.project_id, about),
+    ]
+
+
+def test_a_user_leaves_the_projects_before_the_account_is_deleted():
+    admin = MembershipFactory(role=Role.ADMIN)
+    user = admin.user
+    with pytest.raises(Refused, match="needs an admin"):
+        act(team.delete_user, user=user)
+    MembershipFactory(project=admin.project, role=Role.ADMIN)
+    with pytest.raises(PermissionDenied, match="Ask a superuser"):
+        act(team.delete_user, user=user, by=actor(MembershipFactory(role=Role.ADMIN).user))
+    pk = user.pk
+    act(team.delete_user, user=user)
+    assert not User.objects.filter(pk=pk).exists()
+    entries = AuditEntry.objects.order_by("id").values_list("action", "project_id", "before__email")
+    assert list(entries) == [("member.remove", admin.project_id, user.email), ("user.delete", None, user.email)]
+
+
+def test_the_deactivated_get_no_link():
+    member = MembershipFactory(user__is_active=False)
+    with pytest.raises(Refused, match="deactivated"):
+        act(team.password_link, membership=member)

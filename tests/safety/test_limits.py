@@ -18,7 +18,7 @@ from exports_portal.common import redis
 from exports_portal.common.rate_limits import TooManyRequests, count
 from exports_portal.embedded import free_port
 from exports_portal.runtime import BASE_DIR
-from tests.factories import ProjectFactory, UserFactory, passcode_for, token_for
+from tests.factories import ProjectFactory, passcode_for, token_for
 from tests.portal import wait_until
 
 DAY = 86_400
@@ -131,18 +131,6 @@ def test_attempts_to_get_in_are_limited_by_address(settings: Any, path: str) -> 
     assert 0 < int(answers[-1]["Retry-After"]) <= 60
     assert client.get("/login/").status_code == 200
     assert other.post("/login/").status_code != 429
-
-
-@pytest.mark.django_db
-def test_ten_wrong_passwords_lock_the_account_for_this_address(settings: Any) -> None:
-    settings.PORTAL_PROXIES = 1
-    user = UserFactory()
-    data = {"username": user.email, "password": "wrong"}
-    guesser = Client(headers={"X-Forwarded-For": "203.0.113.7"})
-    codes = [guesser.post("/login/", data).status_code for _ in range(11)]
-    assert codes[0] == 200
-    assert codes[-1] == 429
-    assert Client(headers={"X-Forwarded-For": "203.0.113.8"}).post("/login/", data).status_code == 200
 
 
 @pytest.mark.django_db
