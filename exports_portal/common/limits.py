@@ -5,6 +5,7 @@ from collections.abc import Callable
 import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.views import defaults
 
 from exports_portal.common import rate_limits
 from exports_portal.common.addresses import client_address
@@ -54,6 +55,13 @@ def refusal(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
     else:
         return HttpResponse(f"{sentence}\n", status=status, content_type="text/plain; charset=utf-8")
     return HttpResponse(content, status=status, content_type="application/json")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """What Django calls after an exception that nobody expected; it has been logged as request_failed."""
+    if not request.path.startswith((CAPTURE, REST)):
+        return defaults.server_error(request)
+    return refusal(request, 500, "Something broke on our side. If it stays like this, tell who runs the portal when.")
 
 
 def _length(request: HttpRequest) -> int:

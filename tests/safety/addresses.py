@@ -82,6 +82,7 @@ OPEN = {
     "live": "/live",
     "ready": "/ready",
     "metrics": "/metrics",
+    "favicon": "/favicon.ico",
     "login": "/login/",
     "password-reset": "/password/reset/",
     "password-reset-sent": "/password/reset/sent/",
