@@ -16,6 +16,7 @@ from django.db.models import Max
 from exports_portal.common import audit, bells
 from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Invalid, Refused
+from exports_portal.common.log_context import request_id
 from notifications import webhook
 from notifications.models import CHOSEN, Channel, Dispatch, Kind, Notification, Preferences, Seen
 from projects import access
@@ -59,6 +60,7 @@ def notify(*, project: Project, news: News, now: datetime) -> Notification | Non
         path=news.path,
         exports=list(news.exports),
         created_at=now,
+        request_id=request_id(),
     )
     recipients = [(Channel.MAIL, email) for email in preferences.emails]
     recipients += [(Channel.WEBHOOK, preferences.webhook_host)] if preferences.webhook_host else []

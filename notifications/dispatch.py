@@ -65,8 +65,10 @@ def wait_after(attempts: int) -> timedelta:
 
 
 def _say(dispatch: Dispatch) -> None:
-    about: dict[str, Any] = {"project": dispatch.notification.project_id, "notification": dispatch.notification_id}
+    notification = dispatch.notification
+    about: dict[str, Any] = {"project": notification.project_id, "notification": notification.pk}
     about |= {"channel": dispatch.channel, "attempts": dispatch.attempts}
+    about |= {"request_id": notification.request_id or None}
     if dispatch.sent_at:
         log.info("notification.sent", **about)
     elif dispatch.next_try_at:

@@ -64,6 +64,9 @@ class Notification(models.Model):
     path = models.CharField(max_length=300, default="", help_text="the page to look at, without the host")
     exports = ArrayField(models.BigIntegerField(), default=list)
     created_at = models.DateTimeField()
+    request_id = models.CharField(
+        max_length=36, default="", db_default="", editable=False, help_text="of the click that made it, as logged"
+    )
 
     class Meta:
         indexes = [

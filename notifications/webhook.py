@@ -26,6 +26,10 @@ READ_BYTES = 4_096
 MOST_ADDRESSES = 3
 NOT_CONNECTED = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
 URL_CHARACTERS = 2_000
+INSIDE = (
+    "{host} is an address inside a network. Only public ones are called; whoever runs the portal can allow "
+    "networks with PORTAL_WEBHOOK_NETWORKS."
+)
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -52,6 +56,8 @@ def fault_of(url: str) -> str:
         return "Enter an address that begins with https://."
     if parts.username or parts.password:
         return "Leave user and password out of the address: calls are signed."
+    if _is_closed(host):
+        return INSIDE.format(host=host)
     if parts.scheme == "http" and not settings.PORTAL_WEBHOOK_NETWORKS:
         return "Use https://: what is sent names exports and their errors."
     return ""
@@ -114,11 +120,17 @@ def _checked_addresses(parts: SplitResult) -> list[Address]:
         raise CallFailed(f"The name {host} is not known.") from None
     addresses = [ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found]
     if not addresses or not all(map(may_be_called, addresses)):
-        raise CallFailed(
-            f"{host} is an address inside a network. Only public ones are called; whoever runs the portal can allow "
-            "networks with PORTAL_WEBHOOK_NETWORKS."
-        )
+        raise CallFailed(INSIDE.format(host=host))
     return list(dict.fromkeys(addresses))[:MOST_ADDRESSES]
+
+
+def _is_closed(host: str) -> bool:
+    """Whether a host is written as an address that may not be called. What a name stands for shows with each call."""
+    text = "127.0.0.1" if host == "localhost" else host.partition("%")[0]
+    try:
+        return not may_be_called(ipaddress.ip_address(text))
+    except ValueError:
+        return False
 
 
 def may_be_called(address: Address, *, allowed: Sequence[Network] | None = None) -> bool:

@@ -8,6 +8,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection
 from django.utils import timezone
@@ -107,6 +108,17 @@ def test_a_call_is_repeated_with_the_same_id_until_it_gets_through(project, hook
         "url": "",
         "created_at": notification.created_at.isoformat(),
     }
+
+
+def test_its_lines_carry_the_id_of_the_click(project, hook: HTTPServer, caplog) -> None:
+    hook.expect_request("/hook").respond_with_data("ok")
+    actions.set_webhook(project=project, url=hook.url_for("/hook"), by=ANN, now=timezone.now())
+    with structlog.contextvars.bound_contextvars(request_id="the-click"):
+        actions.send_test(project=project, by=ANN, now=timezone.now())
+    with caplog.at_level("INFO"):
+        work()
+    (line,) = [record for record in caplog.records if "notification.sent" in str(record.msg)]
+    assert "the-click" in str(line.msg)
 
 
 def test_a_waiting_call_goes_to_the_corrected_address_and_says_so(project, hook: HTTPServer) -> None:

@@ -168,6 +168,16 @@ def test_what_is_no_address_is_refused(settings, url: str) -> None:
     assert webhook.fault_of(url)
 
 
+@pytest.mark.parametrize(
+    "host", ["10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:10.0.0.1]", "127.0.0.1:8443", "localhost"]
+)
+def test_an_address_inside_a_network_is_refused_where_it_is_entered(settings, host: str) -> None:
+    settings.PORTAL_WEBHOOK_NETWORKS = []
+    assert "inside a network" in webhook.fault_of(f"https://{host}/hook")
+    settings.PORTAL_WEBHOOK_NETWORKS = [ipaddress.ip_network(net) for net in ("0.0.0.0/0", "::/0")]
+    assert webhook.fault_of(f"https://{host}/hook") == ""
+
+
 def test_https_addresses_are_taken(settings) -> None:
     settings.PORTAL_WEBHOOK_NETWORKS = []
     assert webhook.fault_of("https://hooks.example.com:8443/services/T0/B0?x=ü") == ""
