@@ -3,23 +3,26 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.paginator import Page
 
-from events import glance
-from events.models import EventName, PropertySeen
+from events import glance, refused_uploads, store
+from events.models import EventName, PropertySeen, RefusedUpload
 from projects.models import Project
+
+LAST_RECORDS = 20
+LAST_REFUSED = 50
 
 
 @dataclass
 class Property:
-    """A property of an event name. types: label and count, most frequent first."""
+    """A property of an event name. types: what was seen of each type of value, most frequent first."""
 
     key: str
     last_seen_at: datetime
     count: int = 0
-    types: list[tuple[str, int]] = field(default_factory=list)
+    types: list[PropertySeen] = field(default_factory=list)
 
 
 def names(project: Project, *, today: date, kind: str = "", search: str = "", number: str | None = None) -> "Page[Any]":
@@ -34,7 +37,19 @@ def properties(name: EventName) -> list[Property]:
     seen: Iterable[PropertySeen] = name.properties_seen.order_by("-count", "key", "type")
     for one in seen:
         row = found.setdefault(one.key, Property(one.key, one.last_seen_at))
-        row.types.append((one.get_type_display(), one.count))
+        row.types.append(one)
         row.count += one.count
         row.last_seen_at = max(row.last_seen_at, one.last_seen_at)
     return sorted(found.values(), key=lambda row: (-row.count, row.key))
+
+
+class Stream(NamedTuple):
+    """What came in last, newest first."""
+
+    received: list[store.EventRow]
+    refused: list[RefusedUpload]
+
+
+def stream(project: Project) -> Stream:
+    """The last records received and the last ones refused."""
+    return Stream(store.latest(project.pk, LAST_RECORDS), refused_uploads.latest(project, LAST_REFUSED))

@@ -10,16 +10,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from events import catalogue, refused_uploads, schema, store
+from events import catalogue, schema
 from events.models import EventName
 from events.views import search_words, shown_row
 from exports_portal.common.audit import actor_of
 from exports_portal.common.htmx import go_to, render_for
 from projects.models import Project, Role
 from projects.pages import ProjectRequest, project_page
-
-LAST_RECORDS = 20
-LAST_REFUSED = 50
 
 
 @require_GET
@@ -51,11 +48,9 @@ def name_view(request: ProjectRequest, project: Project, pk: int) -> HttpRespons
 @project_page()
 def stream(request: ProjectRequest, project: Project) -> HttpResponse:
     """The last records received and the last ones refused, live."""
-    context = {
-        "latest": [shown_row(row) for row in store.latest(project.pk, LAST_RECORDS)],
-        "refused": refused_uploads.latest(project, LAST_REFUSED),
-        "project": project,
-    }
+    latest = schema.stream(project)
+    rows = [shown_row(row) for row in latest.received]
+    context = {"latest": rows, "refused": latest.refused, "project": project}
     return render_for(request, context, page="events/stream.html", part="events/stream_part.html")
 
 

@@ -6,7 +6,7 @@ from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
-from events.catalogue_api import CatalogueView
+from events.catalogue_api import EventNameViewSet
 from events.people_api import ProfileViewSet
 from exports.api import ExportViewSet, RunViewSet
 from exports_portal.common.api import no_such_address
@@ -20,6 +20,7 @@ router.register("integrations", IntegrationViewSet, basename="integration")
 router.register("exports", ExportViewSet, basename="export")
 router.register("runs", RunViewSet, basename="run")
 router.register("sources", SourceViewSet, basename="source")
+router.register("events", EventNameViewSet, basename="event")
 router.register("credentials", CredentialViewSet, basename="credential")
 router.register("members", MemberViewSet, basename="member")
 router.register("invitations", InvitationViewSet, basename="invitation")
@@ -36,7 +37,6 @@ app_name = "api"
 urlpatterns = [
     path("v1/", include(router.urls)),
     path("v1/project/", ProjectSettingsView.as_view(), name="project"),
-    path("v1/events/", CatalogueView.as_view(), name="event-list"),
     path("schema/", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="schema"),
     path("docs/", docs, name="docs"),
     re_path(r"^(?P<path>.*)$", no_such_address),

@@ -362,7 +362,7 @@ def test_the_catalogue_lists_the_projects_names(api, project):
     EventNameFactory(name="Foreign")
     body = api.get("/api/v1/events/").json()
     assert [row["name"] for row in body["results"]] == ["App Launched", "Searched"]
-    assert set(body["results"][0]) == {"name", "kind", "count", "first_seen_at", "last_seen_at"}
+    assert set(body["results"][0]) == {"id", "name", "kind", "count", "first_seen_at", "last_seen_at", "discarded_at"}
     assert api.get("/api/v1/events/?kind=custom").json()["results"][0]["count"] == 7
     assert api.get("/api/v1/events/?search=LAUNCH").json()["count"] == 1
 
