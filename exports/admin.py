@@ -197,8 +197,12 @@ class RunAdmin(LongListAdmin):
         return list_link(Skipped, "skipped records", run__id=run.pk)
 
 
-class OfRun(LongListAdmin):
+class OfRun(BigTableAdmin):
     """Rows that belong to a run."""
+
+    id_columns: tuple[str, ...] = ("id", "run_id")
+    search_help_text = "The id of a row, or of its run."
+    list_filter: ClassVar[Any] = ("run__export__project",)
 
     @admin.display(description="run")
     def run_link(self, row: Any) -> SafeString | str:
@@ -208,22 +212,24 @@ class OfRun(LongListAdmin):
 @admin.register(Shard)
 class ShardAdmin(OfRun):
     list_display = ("id", "run_link", "index", "of", "open", "reading", *COUNTS, "failures", "takeovers", "lease_until")
-    list_filter = ("open", "reading")
+    list_filter = ("open", "reading", *OfRun.list_filter)
     list_select_related = ("run",)
-    ordering = ("-id",)
 
 
 @admin.register(Rejected)
-class RejectedAdmin(BigTableAdmin, OfRun):
+class RejectedAdmin(OfRun):
     list_display = ("id", "run_link", "record_id", "reason", "field", "message", "attempts", "created_at")
     list_select_related = ("run",)
-    id_columns = ("id", "record_id")
-    search_help_text = "The id of a row, or of the record in the event log."
+    id_columns: tuple[str, ...] = ("id", "run_id", "record_id")
+    search_help_text = "The id of a row, of its run, or of the record in the event log."
 
 
 @admin.register(Held)
 class HeldAdmin(BigTableAdmin):
     list_display = ("id", "export_link", "record_id", "not_before", "message")
+    list_filter = ("export__project",)
+    id_columns = ("id", "record_id")
+    search_help_text = "The id of a row, or of the record in the event log."
     list_select_related = ("export__integration",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Held]:
@@ -235,7 +241,7 @@ class HeldAdmin(BigTableAdmin):
 
 
 @admin.register(Skipped)
-class SkippedAdmin(BigTableAdmin, OfRun):
+class SkippedAdmin(OfRun):
     list_display = ("id", "run_link", "record_id", "reason")
     list_select_related = ("run",)
 

@@ -11,6 +11,7 @@ from sources.models import Imported, Pull, Source
 class SourceAdmin(ReadOnlyAdmin):
     list_display = ("account_id", "region", "project", "date_from", "date_to", "fault", "stopped_at")
     list_filter = ("region", "project")
+    search_fields = ("account_id", "project__name", "project__account_id")
     list_select_related = ("project",)
     fields = (
         "project",

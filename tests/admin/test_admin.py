@@ -26,7 +26,7 @@ from events.models import (
     RefusedUpload,
     RollupPosition,
 )
-from exports.models import Alert, Export, Held, PurgedRuns, PurgeMark, Total
+from exports.models import Alert, Export, Held, PurgedRuns, PurgeMark, Rejected, Shard, Skipped, Total
 from exports_portal.common import audit
 from exports_portal.common.admin import BoundedPaginator, ReadOnlyAdmin
 from exports_portal.common.audit import Actor
@@ -180,6 +180,29 @@ def test_what_the_portal_owns_is_read_only(root, secrets, model):
     assert root.post(address(model, "change", row.pk), {"status": "DONE"}).status_code == 403
     assert root.post(address(model, "delete", row.pk), {"post": "yes"}).status_code == 403
     assert "delete_selected" not in root.get(address(model, "changelist")).content.decode()
+
+
+@pytest.mark.parametrize("model", [Rejected, Skipped, Shard, Held])
+def test_what_became_of_records_is_found_by_run_and_project(root, secrets, model):
+    row = model.objects.order_by("pk").first()
+    export = row.export if model is Held else row.run.export
+    of = "export" if model is Held else "run__export"
+    sought = row.record_id if model is Held else row.run_id
+    other = ProjectFactory()
+
+    def shown(query):
+        return address(model, "change", row.pk) in root.get(f"{address(model, 'changelist')}?{query}").content.decode()
+
+    assert shown(f"q={sought}")
+    assert shown(f"{of}__project__id__exact={export.project_id}")
+    assert not shown(f"{of}__project__id__exact={other.pk}")
+
+
+def test_sources_are_found_by_their_account(root, secrets):
+    source = SourceFactory(account_id="KRN-MOB-2025")
+    pages = [root.get(f"/admin/sources/source/?q={text}").content.decode() for text in ("KRN-MOB", "ABC")]
+    found = [address(type(source), "change", source.pk) in page for page in pages]
+    assert found == [True, False]
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
