@@ -84,8 +84,7 @@ def test_nothing_is_kept_or_counted_of_people_who_were_deleted(project: Project)
     assert LifetimeCount.objects.count() == 1
     roll_up_all()
     assert LifetimeCount.objects.count() == 1
-    for one in erasure.unfinished():
-        erasure.erase_rows(one, is_last=False)
+    erasure.erase_rows(erasure.unfinished(), is_last=False)
     capture(project, event("asha"))
     roll_up_all()
     assert (counts(identity="asha"), counts(identity="ravi")) == ({"Product Viewed": 1}, {"Product Viewed": 1})
