@@ -5,7 +5,7 @@ from typing import Any
 
 from exports_portal.logging import configure_structlog, logging_settings
 from exports_portal.runtime import log_format, request_seconds
-from exports_portal.slow_clients import HEAD_SECONDS, wait_at_most
+from exports_portal.slow_clients import head_seconds, wait_at_most
 
 configure_structlog()
 
@@ -25,7 +25,7 @@ logconfig_dict = logging_settings(log_format=log_format())
 def when_ready(server: Any) -> None:
     """A client that falls silent gives its thread back. Accepted sockets inherit this."""
     for listener in server.LISTENERS:
-        wait_at_most(listener.sock, receiving=min(HEAD_SECONDS, request_seconds()), sending=request_seconds())
+        wait_at_most(listener.sock, receiving=head_seconds(), sending=request_seconds())
     logging.getLogger("gunicorn.error").addFilter(is_news)
 
 

@@ -1,9 +1,9 @@
 """Clients that send a body slowly, or stop in the middle of it, must not keep all threads of a web process.
 
-A thread waits as long as a request comes in. Its head must not pause for longer than HEAD_SECONDS, its body not for
-longer than PORTAL_REQUEST_SECONDS. That is for up to PATIENT threads of a process: for others the whole body must be
-there within HURRY_SECONDS. So some threads are soon free again whatever clients do. The rest of a body that a call did
-not want, as it refused it, has as long.
+A thread waits as long as a request comes in. Its head must not pause for longer than HEAD_SECONDS, and be there within
+twice as long. Its body must not pause for longer than PORTAL_REQUEST_SECONDS. That is for up to PATIENT threads of a
+process: for others the whole body must be there within HURRY_SECONDS. So some threads are soon free again whatever
+clients do. The rest of a body that a call did not want, as it refused it, has as long.
 """
 
 import socket
@@ -11,6 +11,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from time import monotonic, sleep
 from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
@@ -18,6 +19,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from exports_portal.runtime import request_seconds
 
 HEAD_SECONDS = 5
+WATCH_SECONDS = 0.5
 PATIENT = 8
 HURRY_SECONDS = 2.0
 UNWANTED_BYTES = 2**20  # of a body that a call did not want: more is not read only to answer politely
@@ -29,11 +31,50 @@ Application = Callable[[Environ, Any], Iterable[bytes]]
 class Worker(ThreadWorker):
     """Hangs up at once: gunicorn's own lingers for two seconds, and accepts nobody meanwhile."""
 
+    def init_process(self) -> None:
+        threading.Thread(target=heads.watch, daemon=True).start()
+        super().init_process()
+
     def handle(self, conn: TConn) -> Any:
-        stays = super().handle(conn)
+        with heads.awaited(conn.sock):
+            stays = super().handle(conn)
         if stays is False:
             _cut(conn.sock)
         return stays
+
+
+def head_seconds() -> int:
+    """For how long a head may pause."""
+    return min(HEAD_SECONDS, request_seconds())
+
+
+class Heads:
+    """Connections that threads of this process wait for the head of a request on: a line now and then is too little."""
+
+    def __init__(self) -> None:
+        self._until: dict[socket.socket, float] = {}
+        self._seconds = 2 * head_seconds()
+
+    @contextmanager
+    def awaited(self, connection: socket.socket) -> Iterator[None]:
+        self._until[connection] = monotonic() + self._seconds
+        try:
+            yield
+        finally:
+            self.arrived(connection)
+
+    def arrived(self, connection: socket.socket | None) -> None:
+        self._until.pop(connection, None)  # type: ignore[arg-type]
+
+    def watch(self) -> None:
+        while True:
+            sleep(WATCH_SECONDS)
+            now = monotonic()
+            for connection in [one for one, until in self._until.copy().items() if until < now]:
+                _cut(connection)
+
+
+heads = Heads()
 
 
 def wait_at_most(connection: socket.socket, *, receiving: int, sending: int | None = None) -> None:
@@ -52,6 +93,7 @@ class SlowClients:
         self._lock = threading.Lock()
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        heads.arrived(environ.get("gunicorn.socket"))
         length = None if "HTTP_TRANSFER_ENCODING" in environ else int(environ.get("CONTENT_LENGTH") or 0)
         if length == 0 or "gunicorn.socket" not in environ:
             return self._application(environ, start_response)

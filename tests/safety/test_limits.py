@@ -4,7 +4,9 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -187,6 +189,32 @@ def test_silent_clients_give_their_threads_back(web: str, piece: bytes) -> None:
         while connection.recv(1000):
             pass  # until the server has hung up on it
         connection.close()
+
+
+def test_heads_that_drip_hold_up_nobody_for_long(web: str) -> None:
+    """One line after the other, never silent for long: more clients than there are threads."""
+    address = urlsplit(web)
+    clients = [socket.create_connection((address.hostname, address.port)) for _ in range(40)]
+    over = threading.Event()
+
+    def drip() -> None:
+        while not over.wait(0.2):
+            for client in clients:
+                with suppress(OSError):
+                    client.sendall(b"GET /live HTTP/1.1\r\n" if client not in begun else b"X: y\r\n")
+                begun.add(client)
+
+    begun: set[socket.socket] = set()
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    try:
+        wait_until(lambda: len(begun) == len(clients))
+        assert requests.get(f"{web}/live", timeout=20).ok
+    finally:
+        over.set()
+        dripping.join()
+        for client in clients:
+            client.close()
 
 
 def test_no_statement_of_the_web_runs_for_ever() -> None:
