@@ -52,7 +52,7 @@ def test_the_commands_of_the_readme_do_what_it_says(portal: RunningPortal, tmp_p
 
 def test_the_commands_of_the_api_document_do_what_it_says(portal: RunningPortal) -> None:
     commands = re.findall(r"```sh\n(.*?)\n```", (BASE_DIR / "docs" / "api.md").read_text(), re.DOTALL)
-    assert len(commands) == 33
+    assert len(commands) == 34
     new = portal.manage("create_project", "API", "--timezone", "UTC", "--json")
     environment = {**portal.environment, "PORTAL": portal.url, "API_TOKEN": json.loads(new.stdout)["api_token"]}
     for command in commands:

@@ -4,12 +4,14 @@ import io
 import json
 import logging
 import logging.config
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
 import structlog
 
 from exports_portal.logging import configure_structlog, logging_settings
+from exports_portal.runtime import BASE_DIR
 
 LOGGERS = ("exports.delivery", "kombu")
 
@@ -82,3 +84,12 @@ def test_json_holds_the_same(lines) -> None:
     log().info("batch.delivered", run=12, name="Größe")
     entry = json.loads(lines()[0])
     assert (entry["event"], entry["level"], entry["run"], entry["name"]) == ("batch.delivered", "info", 12, "Größe")
+
+
+def test_every_line_of_ours_is_explained() -> None:
+    explained = (BASE_DIR / "docs" / "operations.md").read_text()
+    apps = ("exports_portal", "projects", "events", "partners", "notifications", "sources", "exports")
+    code = "".join(file.read_text() for app in apps for file in (BASE_DIR / app).rglob("*.py"))
+    lines = set(re.findall(r'log\.(?:info|warning|error|exception)\(\s*"([a-z_.]+)"', code))
+    assert {"batch.delivered", "source.page", "horizon.old"} <= lines
+    assert {line for line in lines if f"`{line}" not in explained} == set()

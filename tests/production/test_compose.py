@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from amplitude_client.sandbox import Sandbox
 from exports_portal.runtime import BASE_DIR
@@ -142,6 +143,18 @@ def test_every_variable_of_the_portal_reaches_its_containers() -> None:
 def test_nothing_starts_without_a_password() -> None:
     with pytest.raises(MissingVariable, match="set POSTGRES_PASSWORD"):
         compose({})
+
+
+def test_the_proxy_passes_a_request_on_once_all_of_it_is_there() -> None:
+    """Up to the largest upload: slow clients wait at the proxy, not in a thread of the portal."""
+    proxy = compose({"POSTGRES_PASSWORD": "x", "PORTAL_NAME": "portal.example.com"})["proxy"]
+    assert "./Caddyfile:/etc/caddy/Caddyfile:ro" in proxy["volumes"]
+    assert proxy["environment"] == {"PORTAL_NAME": "portal.example.com"}
+    said = (BASE_DIR / "Caddyfile").read_text()
+    assert "{$PORTAL_NAME:localhost} {" in said
+    assert "reverse_proxy web:8000 {" in said
+    megabytes = [int(number) for number in re.findall(r"(?:max_size|request_buffers) (\d+)MiB", said)]
+    assert megabytes == [settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 2**20] * 2
 
 
 def test_for_other_machines_redis_has_a_password() -> None:
