@@ -159,6 +159,15 @@ def test_ten_records_stand_on_their_tab_as_the_partner_gets_them(
     assert "Ten records" in text(response)
 
 
+def test_of_a_record_that_would_be_rejected_the_card_says_so(
+    url: str, site: Site, project: Project, export: Any
+) -> None:
+    EventFactory(project=project, identity="abc", received_at=datetime.now(UTC) - timedelta(hours=1))
+    shown = site.text(url)
+    assert "would be rejected: " in shown
+    assert "exactly as Amplitude gets it" not in shown
+
+
 def test_settings_never_show_the_key(url: str, site: Site, integration: Any) -> None:
     response = site.get(url, {"tab": "settings"})
     assert "Identity, Email, Phone" in text(response)
