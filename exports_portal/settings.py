@@ -137,7 +137,8 @@ AXES_LOCKOUT_CALLABLE = "projects.sign_ins.locked"
 AXES_COOLOFF_TIME = timedelta(minutes=10)
 AXES_RESET_ON_SUCCESS = True
 AXES_HANDLER = "projects.sign_ins.SignIns"
-AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "next"]  # whose values are not kept of a form
+# Of a form their values are not kept; "password" never is.
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "next", "old_password", "new_password1", "new_password2"]
 AXES_ENABLE_ADMIN = False  # its pages let rows be changed: projects.admin has others
 
 LANGUAGE_CODE = "en-gb"
