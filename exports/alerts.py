@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
+from operator import attrgetter
 from time import monotonic
 from typing import NamedTuple
 
@@ -226,7 +227,7 @@ WHAT = {
 
 def _news(project: Project, kind: str, topic: str, group: Sequence[Alert]) -> News:
     one, many = WHAT[Kind(kind)]
-    exports = [alert.export for alert in group]
+    exports = sorted((alert.export for alert in group), key=attrgetter("pk"))
     reasons = [] if kind == Kind.RECOVERED else list(dict.fromkeys(alert.message for alert in group if alert.message))
     first = exports[0]
     if len(exports) == 1:
