@@ -114,7 +114,7 @@ class Exchange:
         self._accepted: Encodings | None = None  # a single record
 
     def tell(self, guard: Guard) -> None:
-        """What settling has just heard. A request that follows at once needs no question of its own."""
+        """What settling has just heard. Requests that follow at once need no question of their own."""
         self._told = guard, monotonic()
 
     def run(self, outcomes: Encodings) -> Result:
@@ -166,7 +166,7 @@ class Exchange:
         return request() if turn.result.guard is Guard.GO else None
 
     def _may_start(self) -> Guard:
-        told, self._told = self._told, None
+        told = self._told
         return told[0] if told and monotonic() - told[1] < AT_ONCE_SECONDS else self._guard()
 
     def _send(self, records: Encodings) -> Verdict:
