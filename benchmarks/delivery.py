@@ -19,7 +19,7 @@ INSERT INTO events_event
      properties, flags)
 SELECT %(project)s, (%(names)s::bigint[])[CASE WHEN %(bad)s AND n %% 200 = 0 THEN 6 ELSE 1 + n %% 5 END], 1 + n %% 5000,
        gen_random_uuid(), pg_current_xact_id()::text::bigint, now(),
-       now() - interval '20 hours' * (1 - n::float8 / %(events)s) - interval '10 minutes' * random(),
+       now() - interval '1 hour' * %(hours)s * (1 - n::float8 / %(events)s) - interval '10 minutes' * random(),
        CASE WHEN %(bad)s AND n %% 200 = 100 THEN 'abc' ELSE 'user-' || lpad((n %% 5000)::text, 5, '0') END,
        '__device' || lpad((n %% 5000)::text, 5, '0'), n %% 1024,
        jsonb_build_object('Category', 'Books', 'Price', 499 + n %% 100, 'Product', 'Item ' || n %% 1000), 0
@@ -36,8 +36,8 @@ def fill(events: int) -> None:
     fill_project(2, events, bad=True)
 
 
-def fill_project(key: int, events: int, *, bad: bool = False) -> None:
-    """A project and its events, spread over the last 20 hours.
+def fill_project(key: int, events: int, *, hours: float = 20, bad: bool = False) -> None:
+    """A project and its events, spread over the last `hours`.
 
     bad: one of a hundred will be refused; half of these have too short an identity, half the name Poison.
     """
@@ -55,7 +55,7 @@ def fill_project(key: int, events: int, *, bad: bool = False) -> None:
     names = [EventName(project=project, name=name, kind="custom", first_seen_at=datetime.now(UTC)) for name in NAMES]
     ids = [name.pk for name in EventName.objects.bulk_create(names)]
     with connection.cursor() as cursor:
-        cursor.execute(FILL, {"project": key, "bad": bad, "events": events, "names": ids})
+        cursor.execute(FILL, {"project": key, "bad": bad, "events": events, "names": ids, "hours": hours})
         cursor.execute("VACUUM ANALYZE events_event")
     connection.close()
 
@@ -75,7 +75,7 @@ def show(name: str, results: list[dict[str, Any]]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--events", type=int, default=400_000)
+    parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--pairs", type=int, default=3)
     options = parser.parse_args()
     with stack.servers(), stack.sink() as url:

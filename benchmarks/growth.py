@@ -1,6 +1,7 @@
 """How delivery's time and memory grow with the run: one worker, one shard, 1 and 10 million events.
 
-`python -m benchmarks.growth [--events N [N …]]`. Each size has a project and a process of its own.
+`python -m benchmarks.growth [--events N [N …]]`. Each size has a project and a process of its own. All are
+filled at the same pace: a larger run is a longer one.
 """
 
 import argparse
@@ -18,7 +19,7 @@ def main() -> None:
         rates, peaks = [], []
         for project, events in enumerate(sizes, 1):
             started = time.monotonic()
-            fill_project(project, events)
+            fill_project(project, events, hours=20 * events / max(sizes))
             print(f"{events:12,} events   filled in {time.monotonic() - started:5.0f} s", flush=True)
             result = stack.measure("benchmarks.senders", "portal", url, str(events), BENCHMARK_PROJECT=str(project))
             rates.append(rate(result))
