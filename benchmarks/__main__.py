@@ -4,7 +4,7 @@ import argparse
 import subprocess
 import sys
 
-LARGE_ONLY = {"benchmarks.growth": [], "benchmarks.purge": ["--events", "10000000"]}
+LARGE_ONLY = {"benchmarks.growth": [], "benchmarks.stored": [], "benchmarks.purge": ["--events", "10000000"]}
 BENCHMARKS = {
     "benchmarks.upload": ["--events", "1000000", "--pairs", "3"],
     "benchmarks.reading": ["--events", "1000000", "--rounds", "3"],

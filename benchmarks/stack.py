@@ -65,15 +65,15 @@ def sandbox() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def web() -> Iterator[tuple[str, psutil.Process]]:
-    """The address of one gunicorn worker process with the portal's own settings, and the process."""
+def web(processes: int = 1) -> Iterator[tuple[str, list[psutil.Process]]]:
+    """The address of a gunicorn with the portal's own settings, and its worker processes."""
     port = free_port()
-    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:exports_portal.gunicorn_conf", "--workers", "1"]
+    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:exports_portal.gunicorn_conf", f"--workers={processes}"]
     # As the supervisor's log would be read by nobody here, it is not written either.
     process = subprocess.Popen([*gunicorn, "--bind", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL)
     try:
         _wait_for(f"http://127.0.0.1:{port}/live")
-        yield f"http://127.0.0.1:{port}", psutil.Process(process.pid).children()[0]
+        yield f"http://127.0.0.1:{port}", psutil.Process(process.pid).children()
     finally:
         process.terminate()
         process.wait()

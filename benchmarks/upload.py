@@ -1,11 +1,13 @@
-"""Upload over HTTP through one web process, against a bare sink that only counts, in alternating pairs.
+"""Upload over HTTP through one and two web processes, against a bare sink that only counts, in alternating rounds.
 
-`python -m benchmarks.upload [--events N] [--profiles N] [--pairs N]`. Requests of 1,000 records on one kept-alive
-connection, of events and of profile updates; their bodies are made beforehand. CPU seconds are those of the receiving
-process alone; client and database share the machine.
+`python -m benchmarks.upload [--events N] [--profiles N] [--pairs N] [--exported N]`. Requests of 1,000 records on
+kept-alive connections, of events and of profile updates; their bodies are made beforehand. Then small requests, one
+after another, while an export runs. CPU seconds are those of the receiving processes alone; client, database, worker
+and sink share the machine.
 """
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -13,7 +15,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -22,17 +25,21 @@ import psutil
 import requests
 
 from benchmarks import stack
+from benchmarks.delivery import fill_project, rate
 
-RECORDS = 1_000
+RECORDS, SMALL = 1_000, 100  # in a request
 PEOPLE = 5_000
+CONNECTIONS = 4  # to two processes, and to one for the comparison
+EXPORTED = 1_000  # the key of the project with the export
 NAMES = ("Product Viewed", "Searched", "Added To Cart", "App Launched", "Notification Viewed")
 WANTED, PROFILES_WANTED = 15_000, 3_000  # records a second
+TWO_WANTED, SMALL_WANTED = 1.3, 60.0  # times one process; ms at p95
 
 
 class Receiver(NamedTuple):
     url: str
     headers: dict[str, str]
-    process: psutil.Process
+    processes: list[psutil.Process]
 
 
 class Timing(NamedTuple):
@@ -40,13 +47,13 @@ class Timing(NamedTuple):
     cpu: float
 
 
-def bodies(events: int) -> list[bytes]:
+def bodies(events: int, records: int = RECORDS) -> list[bytes]:
     """Requests like an app's backend sends them: known people, five names, five properties."""
     chance, now = random.Random(1), int(time.time())  # noqa: S311 the same bodies each time
-    return [_body(chance, now) for _ in range(events // RECORDS)]
+    return [_body(chance, now, records) for _ in range(events // records)]
 
 
-def _body(chance: random.Random, now: int) -> bytes:
+def _body(chance: random.Random, now: int, count: int) -> bytes:
     records = [
         {
             "type": "event",
@@ -61,7 +68,7 @@ def _body(chance: random.Random, now: int) -> bytes:
                 "In Stock": True,
             },
         }
-        for _ in range(RECORDS)
+        for _ in range(count)
     ]
     return orjson.dumps({"d": records})
 
@@ -94,8 +101,8 @@ def _profile_body(chance: random.Random) -> bytes:
 
 
 @contextmanager
-def web() -> Iterator[Receiver]:
-    """One gunicorn worker process with the portal's own settings, and a project to upload to."""
+def web(processes: int = 1) -> Iterator[Receiver]:
+    """A gunicorn with the portal's own settings, and a project to upload to."""
     made = subprocess.run(
         [sys.executable, "manage.py", "create_project", "Benchmark", "--timezone", "UTC", "--json"],
         stdout=subprocess.PIPE,
@@ -103,8 +110,8 @@ def web() -> Iterator[Receiver]:
     )
     project = json.loads(made.stdout)
     headers = {"X-CleverTap-Account-Id": project["account_id"], "X-CleverTap-Passcode": project["passcode"]}
-    with stack.web() as (url, worker):
-        yield Receiver(f"{url}/1/upload", headers, worker)
+    with stack.web(processes) as (url, workers):
+        yield Receiver(f"{url}/1/upload", headers, workers)
 
 
 @contextmanager
@@ -112,33 +119,59 @@ def sink() -> Iterator[Receiver]:
     """The bare sink of the delivery benchmark."""
     with stack.sink() as url:
         process = next(child for child in psutil.Process().children() if "benchmarks.sink" in " ".join(child.cmdline()))
-        yield Receiver(url, {}, process)
+        yield Receiver(url, {}, [process])
 
 
-def send(receiver: Receiver, requests_: list[bytes]) -> Timing:
-    """Send all bodies one after another; every record must be taken."""
-    cpu, wall = _cpu(receiver.process), time.monotonic()
+def send(receiver: Receiver, requests_: list[bytes], connections: int = 1) -> Timing:
+    """Send all bodies, one after another on each connection; every record must be taken."""
+    cpu, wall = _cpu(receiver), time.monotonic()
+    with ThreadPoolExecutor(connections) as pool:
+        for sent in [pool.submit(_send, receiver, requests_[place::connections]) for place in range(connections)]:
+            sent.result()
+    return Timing(time.monotonic() - wall, _cpu(receiver) - cpu)
+
+
+def _send(receiver: Receiver, requests_: Iterable[bytes], records: int = RECORDS) -> list[float]:
+    """The milliseconds that each request took."""
+    took = []
     with requests.Session() as session:
         session.trust_env = False
         for body in requests_:
+            began = time.monotonic()
             answer = session.post(receiver.url, data=body, headers=receiver.headers, timeout=60)
+            took.append((time.monotonic() - began) * 1000)
             answer.raise_for_status()
-            assert answer.json().get("processed", RECORDS) == RECORDS, answer.text[:500]
-    return Timing(time.monotonic() - wall, _cpu(receiver.process) - cpu)
+            assert answer.json().get("processed", records) == records, answer.text[:500]
+    return took
 
 
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+def _cpu(receiver: Receiver) -> float:
+    times = [process.cpu_times() for process in receiver.processes]
+    return float(sum(time_.user + time_.system for time_ in times))
+
+
+def beside_an_export(portal: Receiver, url: str, events: int) -> list[float]:
+    """The milliseconds that each small request took while one worker delivered another project's events."""
+    fill_project(EXPORTED, events)
+    small = bodies(SMALL * 100, SMALL)
+    with ThreadPoolExecutor(1) as pool:
+        export = pool.submit(
+            stack.measure, "benchmarks.senders", "portal", url, str(events), BENCHMARK_PROJECT=str(EXPORTED)
+        )
+        took = _send(portal, itertools.takewhile(lambda _: not export.done(), itertools.cycle(small)), SMALL)
+    result = export.result()
+    print(f"{'export meanwhile':24} {rate(result):10,.0f} a second")
+    until_it_began = sum(took) - result["wall"] * 1000  # before it, the sender starts
+    return [ms for ms, at in zip(took, itertools.accumulate(took), strict=True) if at > until_it_began]
 
 
 def show(name: str, timings: list[Timing], records: int) -> float:
     """Print the median of a receiver's runs and return its records per second."""
-    rate = statistics.median(records / timing.wall for timing in timings)
+    median = statistics.median(records / timing.wall for timing in timings)
     wall = statistics.median(timing.wall for timing in timings)
     cpu = statistics.median(timing.cpu for timing in timings)
-    print(f"{name:16} {rate:10,.0f} a second   {wall:6.2f} wall s   {cpu:6.2f} CPU s for {records:,} records")
-    return rate
+    print(f"{name:24} {median:10,.0f} a second   {wall:6.2f} wall s   {cpu:6.2f} CPU s for {records:,} records")
+    return median
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -146,19 +179,33 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--profiles", type=int, default=20_000)
     parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--exported", type=int, default=1_000_000)
     options = parser.parse_args(arguments)
     events, profiles = bodies(options.events), profile_bodies(options.profiles)
-    sent = {"portal events": events, "bare sink": events, "portal profiles": profiles}
-    runs: dict[str, list[Timing]] = {name: [] for name in sent}
-    with stack.servers(), web() as portal, sink() as bare:
-        send(portal, events[:10])  # the people and names are made once
-        send(portal, profiles[:5])
+    with stack.servers(), web() as portal, web(2) as two, sink() as bare:
+        sent = {
+            "events": (portal, events, 1),
+            "profiles": (portal, profiles, 1),
+            "bare sink": (bare, events, 1),
+            f"events, {CONNECTIONS} connections": (portal, events, CONNECTIONS),
+            "two processes": (two, events, CONNECTIONS),
+        }
+        for receiver in (portal, two):  # the people and names are made once
+            send(receiver, events[:10])
+            send(receiver, profiles[:5])
+        runs: dict[str, list[Timing]] = {name: [] for name in sent}
         for _ in range(options.pairs):
-            for name, requests_ in sent.items():
-                runs[name].append(send(bare if name == "bare sink" else portal, requests_))
-    rates = {name: show(name, timings, len(sent[name]) * RECORDS) for name, timings in runs.items()}
-    print(f"portal events / bare sink  {rates['portal events'] / rates['bare sink']:6.3f}")
-    print(f"wanted: at least {WANTED:,} events and {PROFILES_WANTED:,} profiles a second")
+            for name, what in sent.items():
+                runs[name].append(send(*what))
+        with stack.sink() as url:
+            small = beside_an_export(portal, url, options.exported)
+    rates = {name: show(name, timings, len(sent[name][1]) * RECORDS) for name, timings in runs.items()}
+    one = max(rates["events"], rates[f"events, {CONNECTIONS} connections"])
+    p50, p95 = (statistics.quantiles(small, n=100)[place] for place in (49, 94))
+    print(f"one process: at least {WANTED:,} events and {PROFILES_WANTED:,} profiles a second are wanted")
+    print(f"events / bare sink       {rates['events'] / rates['bare sink']:6.3f}")
+    print(f"two processes / one      {rates['two processes'] / one:6.2f}   (at least {TWO_WANTED})")
+    print(f"requests of {SMALL} beside an export   p50 {p50:.0f} ms   p95 {p95:.0f} ms   (under {SMALL_WANTED:.0f})")
 
 
 if __name__ == "__main__":
