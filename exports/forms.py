@@ -4,13 +4,13 @@ import copy
 from dataclasses import asdict
 from datetime import date
 from typing import Any
-from uuid import uuid4
 
 from django import forms
 from django.utils.html import format_html
 
 from events.models import EventName
 from exports import schedule
+from exports.fields import LinesField, PriorityField, SubmissionForm
 from exports.hints import ENGAGEMENT_HINTS
 from exports.models import EventChoice, Export, ExportType, Frequency
 from exports.models.export import EVERY_HOURS
@@ -22,7 +22,6 @@ from partners.models import Integration
 from projects.models import Project
 
 CUSTOM = "custom"
-IDENTIFIER_LABELS = {"identity": "Identity", "email": "Email", "phone": "Phone"}
 # fields of the form that are named as the export's
 SHOWN = (
     "name",
@@ -47,50 +46,6 @@ FREQUENCY_HINTS = {
     Frequency.RECURRING: "every 4 to 24 hours",
     Frequency.LIVE: "within seconds",
 }
-
-
-class PriorityInput(forms.MultiWidget):
-    """First, second and third choice; the later ones may be left out."""
-
-    template_name = "components/priority.html"
-    use_fieldset = True
-
-    def __init__(self) -> None:
-        names = ("First identifier", "Second identifier", "Third identifier")
-        choices = [(name, IDENTIFIER_LABELS[name]) for name in IDENTIFIERS]
-        selects = [
-            forms.Select(choices=choices if not place else [("", "none"), *choices], attrs={"aria-label": label})
-            for place, label in enumerate(names)
-        ]
-        super().__init__(selects)
-
-    def decompress(self, value: Any) -> list[str]:
-        return [*(value or ()), "", "", ""][:3]
-
-
-class PriorityField(forms.Field):
-    widget = PriorityInput
-
-    def clean(self, value: Any) -> tuple[str, ...]:
-        return tuple(name for name in value or () if name)
-
-
-class LinesField(forms.CharField):
-    """One name per line."""
-
-    widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false"})
-
-    def prepare_value(self, value: Any) -> Any:
-        return "\n".join(value) if isinstance(value, list | tuple) else value
-
-    def clean(self, value: Any) -> tuple[str, ...]:
-        return tuple(line.strip() for line in (super().clean(value) or "").splitlines() if line.strip())
-
-
-class SubmissionForm(forms.Form):
-    """Tells a form that was sent twice, as by a double click without a script, from two forms."""
-
-    submission = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
 
 
 class ExportForm(SubmissionForm):
