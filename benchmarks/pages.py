@@ -65,61 +65,77 @@ class Visitor:
         return sorted(times[1:])
 
 
+FILTERS = (
+    "page_size=40",
+    "page={twentieth}",
+    "page={fortieth}&page_size=40",
+    "status=RUNNING",
+    "status=STOPPED",
+    "status=DONE&status=STOPPED",
+    "status=DONE&page={beyond}",
+    "type=user_profiles",
+    "type=user_profiles&page={beyond}",
+    "frequency=live",
+    "frequency=live&frequency=recurring",
+    "partner=amplitude",
+    "partner=amplitude&page={beyond}",
+    "format=JSON",
+    "exported_on_after=2000-01-01&exported_on_before={today}",
+    "exported_on_before=2025-12-31",
+    "search=Export+777",
+    "search=amplitude+7",
+    "search=nothing+like+it",
+    "ordering=name",
+    "ordering=name&page={beyond}",
+    "ordering=-status",
+    "ordering=frequency&page={beyond}",
+    "status=STOPPED&type=user_profiles&frequency=one_time&partner=amplitude&exported_on_after=2026-01-01",
+)
+TABS = (
+    "",
+    "page=1000",
+    "tab=rejected",
+    "tab=rejected&page=10000",
+    "tab=rejected&reason=silenced",
+    "tab=skipped",
+    "tab=skipped&page=1000",
+    "tab=settings",
+    "tab=history",
+)
+PEOPLE = ("user-199999", "USER77@example.com", "%2B919800000077", "__device77", "nobody")
+HTMX = {"HX-Request": "true"}
+
+
 def visits(account: str, exports: int) -> Iterator[Visit]:
-    """All pages that a person or a program may have open."""
+    """All pages that a person may have open."""
     root = f"/{account}/settings/partners/"
     lists = f"{root}exports/"
-    today = time.strftime("%Y-%m-%d")
     yield Visit("bare page: /live", "/live", PAGE)
     yield Visit("/metrics", "/metrics", PAGE)
     yield Visit("Exports", lists, PAGE)
-    for query in (
-        "page_size=40",
-        f"page={exports // 20}",
-        f"page={exports // 40}",
-        "status=RUNNING",
-        "status=STOPPED",
-        "status=DONE&status=STOPPED",
-        f"status=DONE&page={exports}",
-        "type=user_profiles",
-        f"type=user_profiles&page={exports}",
-        "frequency=live",
-        "frequency=live&frequency=recurring",
-        "partner=amplitude",
-        f"partner=amplitude&page={exports}",
-        "format=JSON",
-        f"exported_on_after=2000-01-01&exported_on_before={today}",
-        "exported_on_before=2025-12-31",
-        "search=Export+777",
-        "search=amplitude+7",
-        "search=nothing+like+it",
-        "ordering=name",
-        f"ordering=name&page={exports}",
-        "ordering=-status",
-        f"ordering=frequency&page={exports}",
-        "status=STOPPED&type=user_profiles&frequency=one_time&partner=amplitude&exported_on_after=2026-01-01",
-    ):
-        yield Visit(
-            f"Exports ?{query}",
-            f"{lists}?{query}&page_size=20".replace("page_size=40&page_size=20", "page_size=40"),
-            PAGE,
-        )
-    htmx = {"HX-Request": "true"}
-    yield Visit("a live row", f"{lists}rows/?id=97", ROWS, htmx)
-    yield Visit("a live row, 20,000 runs", f"{lists}rows/?id=1", PAGE, htmx)
+    places = {
+        "twentieth": exports // 20,
+        "fortieth": exports // 40,
+        "beyond": exports,
+        "today": time.strftime("%Y-%m-%d"),
+    }
+    for query in (given.format(**places) for given in FILTERS):
+        size = "" if "page_size" in query else "&page_size=20"  # else the 40 is remembered
+        yield Visit(f"Exports ?{query}", f"{lists}?{query}{size}", PAGE)
+    yield Visit("a live row", f"{lists}rows/?id=97", ROWS, HTMX)
+    yield Visit("a live row, 20,000 runs", f"{lists}rows/?id=1", PAGE, HTMX)
     yield Visit("View", f"{lists}97/", PAGE)
-    yield Visit("View, live part", f"{lists}97/", PAGE, htmx)
-    for query in ("", "page=1000", "tab=rejected", "tab=rejected&page=10000", "tab=rejected&reason=silenced",
-                  "tab=skipped", "tab=skipped&page=1000", "tab=settings", "tab=history"):  # fmt: skip
+    yield Visit("View, live part", f"{lists}97/", PAGE, HTMX)
+    for query in TABS:
         yield Visit(f"View, 20,000 runs ?{query}", f"{lists}1/?{query}", PAGE)
-    yield Visit("View, 20,000 runs, live part", f"{lists}1/", PAGE, htmx)
+    yield Visit("View, 20,000 runs, live part", f"{lists}1/", PAGE, HTMX)
     yield Visit("Export to Amplitude", f"{lists}new/amplitude/", PAGE)
     yield Visit("Partner List", root, PAGE)
     yield Visit("Events", f"/{account}/events/", PAGE)
-    yield Visit("Events, live part", f"/{account}/events/", PAGE, htmx)
+    yield Visit("Events, live part", f"/{account}/events/", PAGE, HTMX)
     yield Visit("Events ?search", f"/{account}/events/?search=viewed+49", PAGE)
     yield Visit("User profiles", f"/{account}/profiles/", PAGE)
-    for word in ("user-199999", "USER77@example.com", "%2B919800000077", "__device77", "nobody"):
+    for word in PEOPLE:
         yield Visit(f"User profiles ?search={word}", f"/{account}/profiles/?search={word}", PAGE)
     yield Visit("a profile", f"/{account}/profiles/77/", PAGE)
 
