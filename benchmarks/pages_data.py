@@ -14,8 +14,9 @@ SETTINGS = (
 )
 INTEGRATIONS = """
 INSERT INTO partners_integration
-    (id, project_id, partner, nickname, settings, secrets, key_hint, created_at, updated_at, test_message, setup_fault)
-SELECT n, 1, 'amplitude', 'Amplitude ' || n, %(mapping)s, '', '9f3c', now(), now(), '', ''
+    (id, project_id, partner, nickname, settings, secrets, key_hint, created_at, updated_at, test_message, setup_fault,
+     recoveries)
+SELECT n, 1, 'amplitude', 'Amplitude ' || n, %(mapping)s, '', '9f3c', now(), now(), '', '', 0
   FROM generate_series(1, 10) AS n
 """
 EXPORTS = """
