@@ -42,7 +42,7 @@ def fill(events: int) -> None:
     with connection.cursor() as cursor:
         for first in range(0, events, 1_000_000):
             part = min(1_000_000, events - first)
-            cursor.execute(old, {"project": PROJECT, "bad": False, "events": part, "names": names})
+            cursor.execute(old, {"project": PROJECT, "bad": False, "events": part, "hours": 20, "names": names})
         for kind in RollupPosition.Kind:
             RollupPosition.objects.update_or_create(project_id=PROJECT, kind=kind, defaults={"tx_id": horizon()})
         cursor.execute("VACUUM ANALYZE events_event")
