@@ -140,7 +140,7 @@ def visits(account: str, exports: int) -> Iterator[Visit]:
     yield Visit("a profile", f"/{account}/profiles/77/", PAGE)
 
 
-def programs(exports: int, token: str) -> Iterator[Visit]:
+def programs(exports: int, runs: int, token: str) -> Iterator[Visit]:
     bearer = {"Authorization": f"Bearer {token}"}
     for query in ("", f"page={exports // 20}", "status=RUNNING", "search=777", "ordering=name"):
         yield Visit(f"REST exports ?{query}", f"/api/v1/exports/?{query}", API, bearer)
@@ -148,12 +148,12 @@ def programs(exports: int, token: str) -> Iterator[Visit]:
     yield Visit("REST one export, 20,000 runs", "/api/v1/exports/1/", API, bearer)
     yield Visit("REST its runs", "/api/v1/exports/1/runs/", API, bearer)
     yield Visit("REST its runs, last page", "/api/v1/exports/1/runs/?page=1000", API, bearer)
-    yield Visit("REST one run", "/api/v1/runs/500000/", API, bearer)
+    yield Visit("REST one run", f"/api/v1/runs/{runs // 2}/", API, bearer)
     yield Visit("REST rejected records", "/api/v1/runs/50/rejected/", API, bearer)
     yield Visit("REST events", "/api/v1/events/", API, bearer)
 
 
-def admin_lists() -> Iterator[Visit]:
+def admin_lists(runs: int) -> Iterator[Visit]:
     for model in ("export", "run", "shard", "rejected", "held", "skipped"):
         yield Visit(f"admin {model}s", f"/admin/exports/{model}/", ADMIN)
     yield Visit("admin exports ?status", "/admin/exports/export/?status__exact=STOPPED", ADMIN)
@@ -162,7 +162,7 @@ def admin_lists() -> Iterator[Visit]:
     yield Visit("admin runs of an export", "/admin/exports/run/?export__id__exact=1", ADMIN)
     yield Visit("admin runs ?project", "/admin/exports/run/?export__project__id__exact=1", ADMIN)
     yield Visit("admin runs ?q", "/admin/exports/run/?q=777", ADMIN)
-    yield Visit("admin run", "/admin/exports/run/500000/change/", ADMIN)
+    yield Visit("admin run", f"/admin/exports/run/{runs // 2}/change/", ADMIN)
     yield Visit("admin export", "/admin/exports/export/1/change/", ADMIN)
     yield Visit("admin shards ?open", "/admin/exports/shard/?open__exact=1", ADMIN)
     yield Visit("admin people", "/admin/events/person/", ADMIN)
@@ -265,8 +265,9 @@ def main() -> None:
             print(f"{'':62}    p50     p95")
             late = measure(browser, visits(account, options.exports), options.requests, options.only)
             program = Visitor(url)
-            late += measure(program, programs(options.exports, made["api_token"]), options.requests, options.only)
-            late += measure(browser, admin_lists(), options.requests, options.only)
+            for_programs = programs(options.exports, options.runs, made["api_token"])
+            late += measure(program, for_programs, options.requests, options.only)
+            late += measure(browser, admin_lists(options.runs), options.requests, options.only)
             weigh(browser, account)
     print(f"addresses over their time           {late:6}   (none)")
 
