@@ -1,9 +1,12 @@
 """Counts of exports and runs: sums over their shards, made for the rows that were fetched and for no others."""
 
+from functools import cache
 from typing import Any, ClassVar, Self, TypeVar
 
+import orjson
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db import models
+from django.contrib.postgres.fields import ArrayField
+from django.db import connection, models
 from django.db.models import F, Func, Subquery, Sum, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import JSONObject
@@ -12,6 +15,7 @@ COUNTED = TypeVar("COUNTED", bound=models.Model)
 SETTLED = ("delivered", "rejected", "held", "skipped")
 COUNTS = ("read", *SETTLED)
 OUT = ("in_flight", "unconfirmed")  # without an answer yet; those sent again are counted apart
+ANY_KEYS = [-1]  # stands for the keys of rows
 TALLIES = (*COUNTS, *OUT)
 SUMS = {name: Sum(name) for name in COUNTS} | {name: Sum(F(name) + F(f"{name}_again")) for name in OUT}
 
@@ -66,10 +70,29 @@ class CountedQuerySet(models.QuerySet[COUNTED]):
         """A subquery per row: joined, one export with very many runs would make PostgreSQL read all shards."""
         if not rows:
             return
-        sums = self.shards().annotate(sums=JSONObject(**self.summed)).order_by().values("sums")
-        keys = self.model._default_manager.filter(pk__in=[row.pk for row in rows])
-        found = {key: counts for key, *counts in keys.values_list("pk", Subquery(sums), self.purged())}
+        statement, parameters = _counting(self.model)
+        keys = [row.pk for row in rows]
+        with connection.cursor() as cursor:
+            cursor.execute(statement, [keys if one == ANY_KEYS else one for one in parameters])
+            found = {key: [orjson.loads(text or "null") or {} for text in texts] for key, *texts in cursor.fetchall()}
         for row in rows:
-            counts = [some for some in found.get(row.pk, ()) if some]
+            counts = found.get(row.pk, ())
             for name in self.summed:
                 setattr(row, name, sum(some.get(name) or 0 for some in counts))
+
+
+@cache
+def _counting(model: type[models.Model]) -> tuple[str, tuple[Any, ...]]:
+    """The statement that sums up the shards of the rows with ANY_KEYS. Made once: Django would compile it each time."""
+    rows: Any = model._default_manager.all()
+    wanted = Func(
+        F("pk"),
+        Value(ANY_KEYS, output_field=ArrayField(models.BigIntegerField())),
+        template="%(expressions)s)",
+        arg_joiner=" = ANY (",
+        output_field=models.BooleanField(),
+    )
+    sums = rows.shards().annotate(sums=JSONObject(**rows.summed)).order_by().values("sums")
+    found = rows.filter(wanted).values_list("pk", Subquery(sums), rows.purged())
+    statement, parameters = found.order_by().query.sql_with_params()
+    return statement, parameters
