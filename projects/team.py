@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.core.mail import EmailMessage, get_connection
 from django.db import transaction
+from django.db.models import QuerySet
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.encoding import force_bytes
@@ -136,6 +137,7 @@ def change_role(*, membership: Membership, role: str, by: Actor, now: datetime) 
         return membership
     if role != Role.ADMIN:
         _refuse_if_last_admin(membership)
+        _revoke_all(membership.project.invitations.filter(created_by=membership.user), by=by, now=now)
     before, membership.role = membership.role, role
     membership.save(update_fields=["role"])
     audit.record(
@@ -152,10 +154,14 @@ def change_role(*, membership: Membership, role: str, by: Actor, now: datetime) 
 
 @transaction.atomic
 def remove_member(*, membership: Membership, by: Actor, now: datetime) -> None:
-    """Take a member out of the project, whose pages they see no more from now on. The last admin stays."""
+    """Take a member out of the project, whose pages they see no more from now on. The last admin stays.
+
+    As after a lesser role, their open invitations end: they could come back by one of them.
+    """
     access.require(by, membership.project, Role.ADMIN)
     membership = _locked(membership)
     _refuse_if_last_admin(membership)
+    _revoke_all(membership.project.invitations.filter(created_by=membership.user), by=by, now=now)
     was = {"email": membership.user.email, "role": membership.role}
     project_id = membership.project_id
     audit.record(action="member.remove", by=by, now=now, project_id=project_id, target=membership, before=was)
@@ -172,10 +178,14 @@ def delete_user(*, user: User, by: Actor, now: datetime) -> None:
     user.delete()
 
 
-def refuse_to_deactivate(user: User) -> None:
-    """Raises Refused for the last admin of a project, who must be able to sign in. Inside a transaction."""
+def prepare_deactivation(*, user: User, by: Actor, now: datetime) -> None:
+    """End what a user invited to. Raises Refused for the last admin of a project, who must be able to sign in.
+
+    Inside the transaction that deactivates the user.
+    """
     for membership in user.memberships.select_related("project").order_by("project"):
         _refuse_if_last_admin(_locked(membership))
+    _revoke_all(Invitation.objects.filter(created_by=user), by=by, now=now)
 
 
 def password_link(*, membership: Membership, by: Actor, now: datetime) -> str:
@@ -214,6 +224,11 @@ def _refuse_if_last_admin(membership: Membership) -> None:
     others = membership.project.memberships.filter(role=Role.ADMIN, user__is_active=True).exclude(pk=membership.pk)
     if membership.role == Role.ADMIN and not others.exists():
         raise Refused(NEEDS_ADMIN)
+
+
+def _revoke_all(invitations: QuerySet[Invitation], *, by: Actor, now: datetime) -> None:
+    for invitation in invitations.filter(accepted_at=None, revoked_at=None).select_related("project").order_by("pk"):
+        revoke_invitation(invitation=invitation, by=by, now=now)
 
 
 def _record_invitation(verb: str, invitation: Invitation, *, by: Actor, now: datetime) -> None:

@@ -111,7 +111,10 @@ def member_remove(request: ProjectRequest, project: Project, pk: int) -> HttpRes
         else:
             messages.success(request, f"{email} has been removed")
             return go_to(request, _team_url(project))
-    text = f"{email} sees nothing of {project.name} any more. Their exports go on; the account itself stays."
+    text = (
+        f"{email} sees nothing of {project.name} any more, and their open invitations end. Their exports go on; the "
+        "account itself stays. Tokens and passcodes that they know stay, too: revoke those under Settings > Project."
+    )
     return _confirm(request, project, title=f"Remove {email}?", text=text, button="Remove", refused=refused)
 
 

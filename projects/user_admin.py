@@ -80,7 +80,7 @@ class UserAdmin(VerbAdmin, DjangoUserAdmin):
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         if change and "is_active" in form.changed_data and not obj.is_active:
-            team.refuse_to_deactivate(obj)
+            team.prepare_deactivation(user=obj, by=actor_of(request), now=timezone.now())
         names = [name for name in form.changed_data if name in form.initial or not change]
         names = [name for name in names if name not in NEVER_IN_AUDIT and hasattr(obj, name)]
         before = {name: _plain(form.initial.get(name)) for name in names} if change else {}

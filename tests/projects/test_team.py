@@ -114,6 +114,45 @@ def test_roles_change_and_the_last_admin_stays():
         act(team.remove_member, membership=Membership(pk=0, project=viewer.project))
 
 
+def demoted(membership):
+    act(team.change_role, membership=membership, role="marketer")
+
+
+def removed(membership):
+    act(team.remove_member, membership=membership)
+
+
+def deleted(membership):
+    act(team.delete_user, user=membership.user)
+
+
+def deactivated(membership):
+    act(team.prepare_deactivation, user=membership.user)
+
+
+@pytest.mark.parametrize("leave", [demoted, removed, deleted, deactivated])
+def test_who_is_no_admin_any_more_comes_back_by_no_invitation_of_their_own(leave):
+    other = MembershipFactory(role=Role.ADMIN)
+    leaver = MembershipFactory(project=other.project, role=Role.ADMIN)
+    links = {}
+    for member in (leaver, other):
+        email = f"friend-of-{member.pk}@example.com"
+        made = act(team.invite, by=actor(member.user), project=other.project, email=email, role="admin")
+        links[member] = made.link.split("/")[-2]
+    leave(leaver)
+    assert team.invitation_of(links[leaver], now=timezone.now()) is None
+    assert team.invitation_of(links[other], now=timezone.now()) is not None
+    assert AuditEntry.objects.filter(action="invitation.revoke", project_id=other.project_id).count() == 1
+
+
+def test_an_admin_may_step_down_with_open_invitations():
+    other = MembershipFactory(role=Role.ADMIN)
+    leaver = MembershipFactory(project=other.project, role=Role.ADMIN)
+    act(team.invite, by=actor(leaver.user), project=other.project, email="mira@example.com", role="viewer")
+    act(team.change_role, by=actor(leaver.user), membership=leaver, role="viewer")
+    assert not other.project.invitations.open(timezone.now()).exists()
+
+
 def test_the_team_is_for_admins():
     admin = MembershipFactory(role=Role.ADMIN)
     project = admin.project
