@@ -1,17 +1,20 @@
-"""Admin: users, and how they signed in or failed to."""
+"""Admin: users, groups of rights, and how people signed in or failed to."""
 
 from http import HTTPStatus
 from typing import Any
 
 from axes.models import AccessAttempt, AccessLog
 from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from exports_portal.common import audit
 from exports_portal.common.admin import LongListAdmin, VerbAdmin, each, list_link
 from exports_portal.common.audit import Actor, actor_of
 from projects import access, sign_ins, team
@@ -81,11 +84,8 @@ class UserAdmin(VerbAdmin, DjangoUserAdmin):
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         if change and "is_active" in form.changed_data and not obj.is_active:
             team.prepare_deactivation(user=obj, by=actor_of(request), now=timezone.now())
-        names = [name for name in form.changed_data if name in form.initial or not change]
-        names = [name for name in names if name not in NEVER_IN_AUDIT and hasattr(obj, name)]
-        before = {name: _plain(form.initial.get(name)) for name in names} if change else {}
         super().save_model(request, obj, form, change)
-        after = {name: _plain(form.cleaned_data.get(name)) for name in names}
+        before, after = _changes(form, obj, change)
         _record(request, "edit" if change else "create", obj, before=before, after=after)
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
@@ -106,6 +106,14 @@ def _record(request: HttpRequest, verb: str, user: User, **values: Any) -> None:
     record_user(verb, user, by=actor_of(request), now=timezone.now(), **values)
 
 
+def _changes(form: Any, obj: Any, change: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a form of the admin changes, before and after, for the audit log."""
+    names = [name for name in form.changed_data if name in form.initial or not change]
+    names = [name for name in names if name not in NEVER_IN_AUDIT and hasattr(obj, name)]
+    before = {name: _plain(form.initial.get(name)) for name in names} if change else {}
+    return before, {name: _plain(form.cleaned_data.get(name)) for name in names}
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, (list, QuerySet)):  # a user's groups and rights, saved after the user
         return sorted(map(str, value))
@@ -114,6 +122,42 @@ def _plain(value: Any) -> Any:
 
 def _is_above(request: HttpRequest, user: User | None) -> bool:
     return user is None or access.is_above(actor_of(request), user)
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(VerbAdmin, DjangoGroupAdmin):
+    """Rights in the admin that several users have. Only a superuser gives rights: who is in a group may not widen it."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def save_model(self, request: HttpRequest, obj: Group, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        before, after = _changes(form, obj, change)
+        _record_group(request, "edit" if change else "create", obj, before=before, after=after)
+
+    def delete_model(self, request: HttpRequest, obj: Group) -> None:
+        was = {"name": obj.name, "permissions": _plain(obj.permissions.all()), "users": _plain(obj.user_set.all())}
+        _record_group(request, "delete", obj, before=was)
+        super().delete_model(request, obj)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """One at a time, so that each stands in the audit log."""
+        return {name: act for name, act in super().get_actions(request).items() if name != "delete_selected"}
+
+
+def _record_group(request: HttpRequest, verb: str, group: Group, **values: Any) -> None:
+    by, now = actor_of(request), timezone.now()
+    audit.record(action=f"group.{verb}", by=by, now=now, project_id=None, target=group, **values)
 
 
 class SignInAdmin(LongListAdmin):

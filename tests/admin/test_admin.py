@@ -478,6 +478,35 @@ def test_the_rights_that_a_user_gets_stand_in_the_audit_log(root, db):
     assert (entry.before["groups"], entry.after["groups"]) == ([], ["Operators"])
 
 
+def test_what_a_group_of_rights_becomes_stands_in_the_audit_log(root, db):
+    right = Permission.objects.get(codename="view_export")
+    root.post("/admin/auth/group/add/", {"name": "Ops", "permissions": [right.pk]})
+    group = Group.objects.get()
+    root.post(f"/admin/auth/group/{group.pk}/change/", {"name": "Ops"})
+    root.post("/admin/auth/group/", {"action": "delete_selected", "_selected_action": [group.pk], "post": "yes"})
+    root.post(f"/admin/auth/group/{group.pk}/delete/", {"post": "yes"})
+    assert not Group.objects.exists()
+    entries = AuditEntry.objects.filter(target_type="group").order_by("id")
+    assert [(entry.action, entry.before, entry.after) for entry in entries] == [
+        ("group.create", {}, {"name": "Ops", "permissions": [str(right)]}),
+        ("group.edit", {"permissions": [str(right)]}, {"permissions": []}),
+        ("group.delete", {"name": "Ops", "permissions": [], "users": []}, {}),
+    ]
+
+
+def test_staff_widen_no_group_that_they_are_in(client, db):
+    staff = UserFactory(is_staff=True)
+    group = Group.objects.create(name="Clerks")
+    staff.groups.add(group)
+    group.permissions.set(Permission.objects.filter(content_type__app_label="auth"))
+    client.force_login(staff)
+    rights = [right.pk for right in Permission.objects.all()]
+    for path in (f"{group.pk}/change/", "add/", f"{group.pk}/delete/"):
+        assert client.post(f"/admin/auth/group/{path}", {"name": "Clerks", "permissions": rights}).status_code == 403
+    assert client.get(f"/admin/auth/group/{group.pk}/change/").status_code == 200
+    assert not staff.has_perm("projects.change_user")
+
+
 def test_a_project_cannot_be_deleted(root, db):
     project = ProjectFactory()
     assert root.post(address(Project, "delete", project.pk), {"post": "yes"}).status_code == 403
