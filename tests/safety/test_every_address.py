@@ -155,6 +155,6 @@ def test_the_admin_is_for_staff(world: World) -> None:
         for client in others:
             answer = undone(client, "get", path)
             assert answer.status_code in (302, 403), path
-            assert answer.headers.get("Location", "/login/").startswith(("/login/", "/admin/")), path
+            assert answer.headers.get("Location", "/login/").startswith(("/login/", "/admin/", "/password/")), path
         if route.name != "admin:logout":
             assert undone(root, "get", path).status_code in {*LET_IN, 403, 404}, path

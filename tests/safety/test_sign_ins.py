@@ -82,6 +82,17 @@ def test_the_old_password_is_not_guessed_in_a_session(user: User) -> None:
     assert user.check_password(PASSWORD)
 
 
+def test_from_the_admin_one_comes_to_the_same_form(user: User) -> None:
+    user.is_staff = True
+    user.save()
+    client = at("203.0.113.7")
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    assert client.get("/admin/password_change/").headers["Location"] == "/password/"
+    client.post("/admin/password_change/", {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW})
+    user.refresh_from_db()
+    assert user.check_password(PASSWORD)
+
+
 def test_of_an_invitation_the_link_is_not_kept(user: User) -> None:
     made = team.invite(project=ProjectFactory(), email="mira@example.com", role="viewer", by=TESTS, now=timezone.now())
     token = made.link.split("/")[-2]
