@@ -30,6 +30,13 @@ INSIDE = (
     "{host} is an address inside a network. Only public ones are called; whoever runs the portal can allow "
     "networks with PORTAL_WEBHOOK_NETWORKS."
 )
+# What the standard library takes for public, and is not: IANA's protocol assignments (a cloud's metadata among them), the
+# service of Azure that a machine of it reaches at a public address, and site-local IPv6.
+CLOSED: tuple[Network, ...] = (
+    ipaddress.IPv4Network("192.0.0.0/24"),
+    ipaddress.IPv4Network("168.63.129.16/32"),
+    ipaddress.IPv6Network("fec0::/10"),
+)
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -137,9 +144,13 @@ def may_be_called(address: Address, *, allowed: Sequence[Network] | None = None)
     """Whether an address is public, or in a network that was allowed."""
     address = _inner(address)
     networks = settings.PORTAL_WEBHOOK_NETWORKS if allowed is None else allowed
-    if any(address in network for network in networks if network.version == address.version):
+    if _is_in(address, networks):
         return True
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    return not _is_in(address, CLOSED) and address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _is_in(address: Address, networks: Sequence[Network]) -> bool:
+    return any(address in network for network in networks if network.version == address.version)
 
 
 def _inner(address: Address) -> Address:
