@@ -72,15 +72,23 @@ def drop_health_requests(_logger: Any, _method: str, line: MutableMapping[str, A
 
 
 def render_line(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:
-    """`time level event key=value …`; an exception's traceback follows on lines of its own."""
-    event = "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(line["event"]))
+    """`time level event key=value …`; an exception's traceback follows on lines of its own.
+
+    Those are indented: a message of an exception may have lines that look like ours.
+    """
+    event = _printable(str(line["event"]))
     if "logger" in line:
         event = f"{line['logger']}: {event}"
     keys = [*(key for key in FIRST if key in line), *(key for key in line if key not in FIRST)]
     shown = [key for key in keys if key not in LEADING and key not in CELERY_IDS]
     pairs = [f"{key}={_value(line[key])}" for key in shown]
     text = " ".join([str(line["timestamp"]), str(line["level"]), event, *pairs])
-    return f"{text}\n{line['exception']}" if line.get("exception") else text
+    traceback = str(line.get("exception") or "").splitlines()
+    return "\n".join([text, *(f"  {_printable(part)}" for part in traceback)])
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _value(value: Any) -> str:

@@ -61,7 +61,16 @@ def test_a_traceback_follows_its_line(lines) -> None:
         log().exception("run.failed", run=3)
     written = lines()
     assert written[0].endswith("error run.failed run=3")
-    assert written[-1] == "ValueError: broken"
+    assert written[-1] == "  ValueError: broken"
+
+
+def test_a_message_of_an_exception_forges_no_line(lines) -> None:
+    try:
+        raise ValueError("broken\n2026-01-01T00:00:00Z info export.stopped by=root\r\x1b[2J")
+    except ValueError:
+        log().exception("run.failed", run=3)
+    assert [line for line in lines() if not line.startswith("  ")] == lines()[:1]
+    assert "\x1b" not in "".join(lines())
 
 
 def test_a_library_is_named(lines) -> None:
