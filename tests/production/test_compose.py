@@ -135,9 +135,14 @@ def test_every_variable_of_the_portal_reaches_its_containers() -> None:
     """What .env.example offers, but for what the image or make run decide."""
     known = set(re.findall(r"(?m)^#([A-Z_]+)=", (BASE_DIR / ".env.example").read_text()))
     elsewhere = {"PORT", "PORTAL_BIND", "PORTAL_DATA_DIR", "PORTAL_DEMO", "DJANGO_DEBUG", "POSTGRES_PASSWORD"}
-    elsewhere |= {"PORTAL_NAME", "PRIVATE_ADDRESS", "REDIS_PASSWORD", "POSTGRES_SHARED_BUFFERS"}
+    elsewhere |= {"PORTAL_NAME", "PRIVATE_ADDRESS", "REDIS_PASSWORD", "POSTGRES_SHARED_BUFFERS", "LOG_FILE_SIZE"}
     passed = set(compose({"POSTGRES_PASSWORD": "x"})["web"]["environment"])
     assert known - elsewhere == passed
+
+
+def test_no_log_fills_the_disk() -> None:
+    for name, service in compose({"POSTGRES_PASSWORD": "x", "LOG_FILE_SIZE": "10m"}).items():
+        assert service["logging"] == {"driver": "local", "options": {"max-size": "10m", "max-file": "5"}}, name
 
 
 def test_nothing_starts_without_a_password() -> None:
