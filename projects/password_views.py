@@ -19,10 +19,16 @@ from django.urls import reverse_lazy
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 
+from exports_portal.common import rate_limits
 from exports_portal.common.addresses import client_address, site_of
 from exports_portal.common.audit import Actor
+from exports_portal.common.rate_limits import TooManyRequests
 from projects.actions import set_password
 from projects.password_links import password_links
+
+
+MAILS_AN_HOUR = 5
+HOUR = 3600
 
 
 class ChangeForm(PasswordChangeForm):
@@ -55,7 +61,14 @@ class PasswordChange(views.PasswordChangeView):
 
 class ResetForm(PasswordResetForm):
     def send_mail(self, *args: Any, **kwargs: Any) -> None:
-        """Not while the page waits: how long the answer takes must not tell that somebody has the address."""
+        """Not while the page waits: how long the answer takes must not tell that somebody has the address.
+
+        Anybody may ask for anybody's mail, so nobody gets many.
+        """
+        try:
+            rate_limits.count(f"reset:{self.cleaned_data['email'].lower()}", most=MAILS_AN_HOUR, seconds=HOUR)
+        except TooManyRequests:
+            return
         send = super().send_mail
         Thread(target=copy_context().run, args=(lambda: send(*args, **kwargs),), daemon=True).start()
 

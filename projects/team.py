@@ -19,9 +19,10 @@ from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
-from exports_portal.common import audit
+from exports_portal.common import audit, rate_limits
 from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Invalid, Refused
+from exports_portal.common.rate_limits import TooManyRequests
 from projects import access
 from projects.actions import add_member, email_errors, make_user, role_errors
 from projects.credentials import digest_of, new_secret
@@ -30,6 +31,8 @@ from projects.password_links import password_links
 
 log = structlog.get_logger("projects")
 
+MAILS_AN_HOUR = 100  # of a project
+HOUR = 3600
 MAIL_SECONDS = 10  # somebody waits for the page
 INVITATION_LASTS = timedelta(days=7)
 GONE = "This invitation is not valid (any more). Ask for a new one."
@@ -81,7 +84,10 @@ def _invite(project: Project, email: str, role: str, *, by: Actor, now: datetime
 
 
 def _mail(invitation: Invitation, link: str, by: Actor) -> bool:
-    """Whether a mail server took it: a link that nobody got by mail is passed on by hand."""
+    """Whether a mail server took it: a link that nobody got by mail is passed on by hand.
+
+    The text is in part the project's, so that no project may send it to half the world.
+    """
     context = {"invitation": invitation, "inviter": by.name if by.id else "", "link": link}
     message = EmailMessage(
         subject=" ".join(f"Join {invitation.project.name} in the Exports Portal".split()),
@@ -90,8 +96,9 @@ def _mail(invitation: Invitation, link: str, by: Actor) -> bool:
         connection=get_connection(timeout=MAIL_SECONDS),
     )
     try:
+        rate_limits.count(f"invitations:{invitation.project_id}", most=MAILS_AN_HOUR, seconds=HOUR)
         return bool(message.send())
-    except (SMTPException, OSError) as error:
+    except (TooManyRequests, SMTPException, OSError) as error:
         log.warning("invitation.not_mailed", project=invitation.project_id, why=str(error) or type(error).__name__)
         return False
 

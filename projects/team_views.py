@@ -63,7 +63,7 @@ def _invited(made: team.Invited) -> str:
     email, role = made.invitation.email, made.invitation.get_role_display().lower()
     if made.mailed:
         return f"This link has been mailed to {email}. It makes them {role}, once."
-    tried = "No mail server took it, so send" if settings.PORTAL_SENDS_MAIL else "Send"
+    tried = "It could not be mailed, so send" if settings.PORTAL_SENDS_MAIL else "Send"
     return f"{tried} this link to {email}. It makes them {role}, once."
 
 

@@ -1,16 +1,19 @@
 """The pages of a team, an invitation's link, and forgotten passwords."""
 
 import re
+import secrets
 import socket
 from typing import Any
 
 import pytest
 from django.core import mail
 from django.test import Client
+from django.utils import timezone
 
 from exports_portal.common.models import AuditEntry
 from projects.models import Membership, Project, Role, User
-from tests.factories import PASSWORD, MembershipFactory, ProjectFactory, UserFactory
+from projects.team import invite
+from tests.factories import PASSWORD, TESTS, MembershipFactory, ProjectFactory, UserFactory
 from tests.pages.html import Site, body, text
 from tests.portal import wait_until
 
@@ -78,7 +81,7 @@ def test_without_a_mail_server_the_link_is_passed_on_by_hand(site: Site, team: s
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
     away = site.post(f"{team}invite/", {"email": "mira@example.com", "role": "viewer"})
-    assert "No mail server took it, so send this link to mira@example.com" in text(away)
+    assert "It could not be mailed, so send this link to mira@example.com" in text(away)
     assert Client().get(link_in(away)).status_code == 200
     settings.PORTAL_SENDS_MAIL = False
     assert "Send this link to" in text(site.post(f"{team}invite/", {"email": "mira@example.com", "role": "viewer"}))
@@ -173,6 +176,24 @@ def test_a_forgotten_password_is_set_anew_by_mail(user: User) -> None:
     set_password(link, NEW)
     user.refresh_from_db()
     assert user.check_password(NEW)
+
+
+def test_nobody_is_flooded_with_links_for_new_passwords(db: Any) -> None:
+    user = UserFactory(email=f"asha.{secrets.token_hex(4)}@example.com")
+    for spelling in (user.email, user.email.upper()) * 10:
+        assert "Look into your mail" in text(Client().post("/password/reset/", {"email": spelling}, follow=True))
+    wait_until(lambda: len(mail.outbox) >= 5)
+    assert len(mail.outbox) <= 10  # also when an hour ends in between
+
+
+def test_no_project_mails_its_words_to_half_the_world(site: Site, team: str, project: Project) -> None:
+    what = {"project": project, "role": "viewer", "site": "http://testserver", "by": TESTS, "now": timezone.now()}
+    mailed = [invite(email=f"{number}@example.com", **what).mailed for number in range(201)]
+    assert mailed[0]
+    assert 100 <= sum(mailed) <= 200  # twice a hundred when an hour ends in between
+    if not mailed[-1]:
+        one_more = site.post(f"{team}invite/", {"email": "mira@example.com", "role": "viewer"})
+        assert "It could not be mailed, so send this link to mira@example.com" in text(one_more)
 
 
 def test_links_in_mails_lead_to_the_portal_whatever_name_was_asked(
