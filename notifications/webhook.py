@@ -30,8 +30,8 @@ INSIDE = (
     "{host} is an address inside a network. Only public ones are called; whoever runs the portal can allow "
     "networks with PORTAL_WEBHOOK_NETWORKS."
 )
-# What the standard library takes for public, and is not: IANA's protocol assignments (a cloud's metadata among them), the
-# service of Azure that a machine of it reaches at a public address, and site-local IPv6.
+# What the standard library takes for public, and is not: IANA's protocol assignments (a cloud's metadata among them),
+# the service at a public address that only machines at Azure reach, and site-local IPv6.
 CLOSED: tuple[Network, ...] = (
     ipaddress.IPv4Network("192.0.0.0/24"),
     ipaddress.IPv4Network("168.63.129.16/32"),

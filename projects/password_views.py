@@ -26,7 +26,6 @@ from exports_portal.common.rate_limits import TooManyRequests
 from projects.actions import set_password
 from projects.password_links import password_links
 
-
 MAILS_AN_HOUR = 5
 HOUR = 3600
 

@@ -129,7 +129,7 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class GroupAdmin(VerbAdmin, DjangoGroupAdmin):
-    """Rights in the admin that several users have. Only a superuser gives rights: who is in a group may not widen it."""
+    """Rights in the admin that several users have. Only a superuser gives rights: nobody widens a group of theirs."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)

@@ -18,6 +18,15 @@ def client_address(request: HttpRequest) -> str | None:
     return _address(forwarded) or _address(request.META.get("REMOTE_ADDR", ""))
 
 
+def client_network(request: HttpRequest) -> str | None:
+    """What attempts are counted by: the address, and of IPv6 the network of 64 bits: who has one has all."""
+    text = client_address(request)
+    address = ipaddress.ip_address(text) if text else None
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(address.ipv4_mapped or ipaddress.IPv6Address(int(address) >> 64 << 64))
+    return text
+
+
 def site_of(request: HttpRequest) -> str:
     """Scheme and host of links that leave the portal: PORTAL_URL.
 

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views import defaults
 
 from exports_portal.common import rate_limits
-from exports_portal.common.addresses import client_address
+from exports_portal.common.addresses import client_network
 from exports_portal.common.rate_limits import TooManyRequests
 
 CAPTURE = "/1/"  # has a limit of its own, as bodies are records there (events.api_bodies)
@@ -29,7 +29,7 @@ class LimitsMiddleware:
             return refusal(request, 413, f"The body is larger than {most / 2**20:.1f} MB, which is the most.")
         if request.method == "POST" and request.path.startswith(SIGN_IN):
             try:
-                name = f"sign-in:{client_address(request)}"
+                name = f"sign-in:{client_network(request)}"
                 rate_limits.count(name, most=settings.PORTAL_SIGN_INS_PER_MINUTE, seconds=MINUTE)
             except TooManyRequests as error:
                 return _too_many(request, error)

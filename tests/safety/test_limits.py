@@ -126,7 +126,7 @@ def test_uploads_answer_429_with_retry_after_and_strangers_use_nothing_up(settin
 def test_attempts_to_get_in_are_limited_by_address(settings: Any, path: str) -> None:
     settings.PORTAL_SIGN_INS_PER_MINUTE = 2
     settings.PORTAL_PROXIES = 1
-    client, other = (Client(headers={"X-Forwarded-For": f"fd00::{os.urandom(2).hex()}"}) for _ in range(2))
+    client, other = (Client(headers={"X-Forwarded-For": f"fd00:0:0:{os.urandom(2).hex()}::7"}) for _ in range(2))
     answers = [client.post(path, {"username": "a@example.com", "password": "x"}) for _ in range(6)]
     assert answers[0].status_code != 429
     assert answers[-1].status_code == 429  # also when a minute ends in between

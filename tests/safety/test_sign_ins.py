@@ -48,6 +48,16 @@ def test_ten_wrong_passwords_lock_the_account_for_this_address(user: User, spell
     assert sign_in(at("203.0.113.8"), user.email, PASSWORD).status_code == 302
 
 
+@pytest.mark.parametrize(
+    ("network", "elsewhere"),
+    [("2001:db8:0:7:{}::1", "2001:db8:0:8::1"), ("::ffff:203.0.113.7", "::ffff:203.0.113.8")],
+)
+def test_a_network_of_ipv6_counts_as_one_address(user: User, network: str, elsewhere: str) -> None:
+    codes = [sign_in(at(network.format(number)), user.email, "wrong").status_code for number in range(10)]
+    assert codes == [200] * 9 + [429]
+    assert sign_in(at(elsewhere), user.email, PASSWORD).status_code == 302
+
+
 def test_the_admin_is_locked_as_well(user: User) -> None:
     user.is_staff = True
     user.save()
