@@ -30,6 +30,7 @@ LIBRARY_LEVELS = {
     "django.security.DisallowedHost": "CRITICAL",  # scanners ask for all kinds of names
     "django.server": "WARNING",
     "django.template": "INFO",
+    "gunicorn.http.wsgi": "ERROR",  # that it drops the body of each answer to HEAD
     "kombu": "WARNING",
     "urllib3": "WARNING",
 }

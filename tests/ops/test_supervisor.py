@@ -41,6 +41,15 @@ def test_it_greets_with_address_and_login_once_all_is_ready(portal: RunningPorta
     wait_until(portal.is_ready)
 
 
+def test_who_asks_for_heads_only_fills_no_log(portal: RunningPortal) -> None:
+    """As monitors do, every few seconds."""
+    for path in ("/live", "/login/"):
+        assert requests.head(f"{portal.url}{path}", timeout=5).status_code == 200
+    wait_until(lambda: "HEAD /login/" in portal.output)
+    about = [line for line in portal.output.splitlines() if "HEAD" in line]
+    assert len(about) == 1, about
+
+
 def test_addresses_and_login_are_readable_by_the_owner_only(portal: RunningPortal) -> None:
     for path in (portal.folder / "addresses.json", *(portal.folder / "keys").iterdir()):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
