@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.utils.cache import patch_cache_control
 
 UNDONE = "undone"  # a tag of the message
 
@@ -16,6 +17,12 @@ class LoginMiddleware(LoginRequiredMiddleware):
 
     An action is not repeated after the sign-in, which leads to the page of its button (methods.post_only).
     """
+
+    def process_response(self, _request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """What somebody sees after a sign-in is kept by no proxy in between."""
+        if not response.has_header("Cache-Control"):
+            patch_cache_control(response, private=True)
+        return response
 
     def handle_no_permission(self, request: HttpRequest, view_func: Any) -> Any:
         if request.htmx:  # type: ignore[attr-defined]

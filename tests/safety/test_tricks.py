@@ -174,6 +174,7 @@ def test_no_page_may_be_framed_sniffed_or_scripted_from_elsewhere(world: Any) ->
         assert answer["X-Content-Type-Options"] == "nosniff"
         assert answer["Referrer-Policy"] == "same-origin"
         assert answer["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert {"private", "no-store"} & set(answer["Cache-Control"].split(", "))
 
 
 def test_no_form_is_taken_from_another_site(world: Any) -> None:
