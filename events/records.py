@@ -30,7 +30,7 @@ from events.text import as_text, clean_text, is_odd_name
 
 NAME_CHARACTERS = 512
 ITEMS = 256  # of a Charged event
-IDENTITY_CHARACTERS = 1_024
+IDENTITY_CHARACTERS, IDENTITY_BYTES = 1_024, 2_500  # an entry of an index has 2,704 bytes, the project's id among them
 FUTURE = timedelta(days=1)
 YEAR_2000 = 946_684_800
 UID_NAMESPACE = uuid.UUID("6f1c0f62-6a0e-5c57-9d3f-0a5b8f0c9f11")
@@ -149,10 +149,9 @@ def read_identity(given: Any) -> str | None:
     if is_nothing or isinstance(given, bool) or not isinstance(given, str | int | float):
         raise Refusal(IDENTITY_MISSING, "An identity must be text or a number.")
     identity = clean_text(as_text(given)).strip()
-    if len(identity) > IDENTITY_CHARACTERS:
-        raise Refusal(
-            IDENTITY_MISSING, f"The identity has {len(identity)} characters; {IDENTITY_CHARACTERS} is the most."
-        )
+    if len(identity) > IDENTITY_CHARACTERS or len(identity.encode()) > IDENTITY_BYTES:
+        most = f"{IDENTITY_CHARACTERS}, and {IDENTITY_BYTES} bytes, is the most"
+        raise Refusal(IDENTITY_MISSING, f"The identity has {len(identity)} characters; {most}. Shorten it.")
     return identity or None
 
 

@@ -279,6 +279,19 @@ def test_after_a_restored_dump_the_answer_says_how_to_mend_it(headers: dict[str,
     assert "manage.py rebase_positions" in answer.json()["error"]
 
 
+@pytest.mark.parametrize("key", ["identity", "FBID", "GPID"])
+def test_an_identity_of_too_many_bytes_sinks_no_other_record(
+    project: Project, headers: dict[str, str], key: str
+) -> None:
+    # Three bytes each, in an order that does not compress.
+    chinese = "".join(chr(0x4E00 + place * place * 7_919 % 20_011) for place in range(1_000))
+    longest, too_long = chinese[:833], chinese
+    answer = send(headers, {"d": [{**event(None), key: name} for name in (longest, too_long, "asha")]}).json()
+    assert answer["status"] == "partial"
+    assert [(one["code"], one["record"][key]) for one in answer["unprocessed"]] == [(523, too_long)]
+    assert [row.identity for row in stored(project)] == [longest, "asha"]
+
+
 def test_a_bad_key_of_the_connection_is_no_server_error(headers: dict[str, str]) -> None:
     assert send({**headers, "X-CleverTap-Account-Id": "a\x00b"}, {"d": []}).status_code == 401
 
