@@ -228,5 +228,5 @@ def _contacts(record: Record) -> tuple[tuple[str, str | None], ...]:
         return ()
     columns = record.update.columns
     email = columns.get(EMAIL)
-    found = {EMAIL: email.upper() if email else None, PHONE: columns.get(PHONE)}
+    found = {EMAIL: email.lower() if email else None, PHONE: columns.get(PHONE)}
     return tuple((kind, value) for kind, value in found.items() if kind in columns)

@@ -86,7 +86,7 @@ def lock(project_id: int) -> None:
 def contact_of(identity: str) -> Key | None:
     """The email address or phone number that an identity is, as it is looked for."""
     if "@" in identity:
-        return EMAIL, identity.upper()
+        return EMAIL, identity.lower()
     return (PHONE, identity) if _PHONE.fullmatch(identity) else None
 
 

@@ -19,12 +19,14 @@ SELECT i.kind, i.value, p.id, p.clevertap_id, p.identity
  WHERE i.project_id = %s AND ({})
 """
 OF_KIND = "(i.kind = %s AND i.value = ANY(%s))"
-# Many may share one, so only the first of them are read: they have it in turn, when others give it up.
+# Many may share one, so only the first of them are read: they have it in turn, when others give it up. An email is
+# given back as it was asked for: PostgreSQL's upper case is not Python's, of ß for one.
 FIND_CONTACTS = """
 SELECT kind, value, id, clevertap_id, identity FROM (
     SELECT found.*, row_number() OVER (PARTITION BY kind, value ORDER BY id) AS place FROM (
-        SELECT 'email' AS kind, upper(p.email) AS value, p.id, p.clevertap_id, p.identity FROM events_person p
-         WHERE p.project_id = %(project)s AND p.email IS NOT NULL AND upper(p.email) = ANY(%(emails)s)
+        SELECT 'email' AS kind, w.email AS value, p.id, p.clevertap_id, p.identity
+          FROM unnest(%(emails)s::text[]) AS w (email) JOIN events_person p ON upper(p.email) = upper(w.email)
+         WHERE p.project_id = %(project)s AND p.email IS NOT NULL
          UNION ALL
         SELECT 'phone', p.phone, p.id, p.clevertap_id, p.identity FROM events_person p
          WHERE p.project_id = %(project)s AND p.phone IS NOT NULL AND p.phone = ANY(%(phones)s)) AS found) AS placed

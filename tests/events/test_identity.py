@@ -139,6 +139,15 @@ def test_email_and_phone_lead_to_whoever_has_them(project: Project) -> None:
     assert Person.objects.count() == 2
 
 
+@pytest.mark.parametrize("email", ["asha@straße.de", "asha@ﬀ.example.com", "asha@ıstanbul.example.com"])
+def test_an_email_with_letters_that_have_no_capital_of_their_own_leads_to_its_person(
+    project: Project, email: str
+) -> None:
+    capture(project, profile(Email=email))
+    capture(project, event(email))
+    assert identities(project) == ["asha"]
+
+
 def test_an_email_leads_no_longer_to_who_gave_it_up(project: Project) -> None:
     capture(project, profile(Email="a@example.com"))
     capture(project, profile(Email="b@example.com"))
@@ -306,7 +315,7 @@ def test_contacts_are_found_in_their_indexes(project: Project) -> None:
         )
         cursor.execute("ANALYZE events_person")
         cursor.execute("SET LOCAL enable_seqscan = off")
-        values = {"project": project.pk, "emails": ["1@EXAMPLE.COM"], "phones": ["+911"]}
+        values = {"project": project.pk, "emails": ["1@Example.com"], "phones": ["+911"]}
         cursor.execute(f"EXPLAIN {FIND_CONTACTS}", values)
         plan = "\n".join(line for (line,) in cursor.fetchall())
     assert "people_by_email" in plan
