@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from events.properties import PROPERTIES
+
 LOCAL_TIME = re.compile(r"[0-9]{14}")
 PROFILE = {"name": "Name", "email": "Email", "phone": "Phone"}
 # Device fields, under the names that uploads have for them.
@@ -33,7 +35,9 @@ def event_of(record: Any, *, name: str, zone: ZoneInfo) -> dict[str, Any]:
     profile = _mapping(record.get("profile"))
     device = {own: profile[key] for key, own in DEVICE.items() if profile.get(key) is not None}
     given = _properties(record)
-    data = {**device, **given} if isinstance(given, Mapping) else given
+    # CleverTap counts them beside the properties: an event that is full must not be refused for them.
+    fits = isinstance(given, Mapping) and len(device.keys() | given.keys()) <= PROPERTIES
+    data = {**device, **given} if fits else given
     return {"type": "event", "evtName": name, "evtData": data, "ts": _epoch(record.get("ts"), zone), **_who(profile)}
 
 

@@ -46,6 +46,17 @@ def test_a_record_becomes_an_event_and_a_person(project: Project, account: Accou
     assert (only(source).state, only(source).read, only(source).captured) == ("done", 1, 1)
 
 
+def test_an_event_with_as_many_properties_as_may_be_comes_without_device_fields(
+    project: Project, account: Account
+) -> None:
+    full = {"n": 1, **{f"p{number}": number for number in range(252)}}  # and three of the session
+    account.days[DAY] = [[record(1) | {"event_props": full}]]
+    source = turn(source_of(project))
+    [row] = stored(project)
+    assert len(orjson.loads(row.properties)) == 256
+    assert only(source).refused == 0
+
+
 def test_the_two_steps_are_those_of_clevertap(project: Project, account: Account) -> None:
     account.days[DAY] = [[record(1)], [record(2)], []]
     turn(source_of(project))
