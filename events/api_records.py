@@ -18,6 +18,8 @@ APP = {
     "os_version": ("CT OS Version", "ct_os_version"),
     "app_version": ("CT App Version", "ct_app_version"),
     "model": ("Model",),
+    "make": ("Make",),  # this and the next as imports from CleverTap keep them
+    "platform": ("Platform",),
 }
 # Of UTM Visited alone, which is uploaded with all of them side by side.
 SESSION_EVENT = "UTM Visited"

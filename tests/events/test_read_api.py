@@ -287,8 +287,9 @@ def test_more_than_three_at_once_are_throttled(project: Project, reader: Reader)
 
 
 def test_device_fields_and_custom_properties_come_when_they_are_wanted(project: Project, reader: Reader) -> None:
-    store(project, profile(Plan="Gold"), event(data={"CT App Version": "2.1", "CT OS Version": 14, "Model": "Pixel"}))
-    device = {"app_version": "2.1", "os_version": 14, "model": "Pixel"}
+    device = {"app_version": "2.1", "os_version": 14, "model": "Pixel", "make": "Google", "platform": "Android"}
+    names = ("CT App Version", "CT OS Version", "Model", "Make", "Platform")
+    store(project, profile(Plan="Gold"), event(data=dict(zip(names, device.values(), strict=True))))
     [[whole]] = reader.walk(f"{URL}?app=true&profile=true")
     assert whole["profile"].items() >= device.items()
     assert whole["profile"]["profileData"] == {"Plan": "Gold"}
