@@ -20,6 +20,7 @@ ODD_TEXTS = (
     "$D_99999999999999",
     "x" * 600,
     "ä" * 1_100,
+    "".join(chr(0x4E00 + place * 613 % 20_000) for place in range(1_000)),  # more bytes than an index takes
     "👩‍👩‍👧",
     "\u202e",
     "%s' OR 1=1 --",
