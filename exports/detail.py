@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from django.core.paginator import Page
+from django.db.models import Func
 from django.http import QueryDict
 
 from exports import skipped
@@ -13,6 +14,7 @@ from exports.chart import Chart, chart_of
 from exports.delay import Delay
 from exports.history import Change, history
 from exports.models import Export, Frequency, Rejected, Run, Skipped, Status
+from exports.models.counting import is_any_of
 from exports.models.export import is_accounted_for
 from exports.presenting import ExportLine, RunLine
 from exports.preview import LOOK_AT, PreviewRecord, Sample, sample
@@ -188,7 +190,11 @@ class Detail:
     @cached_property
     def reasons(self) -> list[tuple[str, int]]:
         """Why records were rejected, and how many."""
-        return reasons(Rejected.objects.filter(run__export=self.export))
+        return reasons(Rejected.objects.filter(self._in_its_runs()))
+
+    def _in_its_runs(self) -> Func:
+        """For sums over all records: joined to the runs they would be looked up one by one."""
+        return is_any_of("run_id", self.export.runs.order_by().values("pk"))
 
     @property
     def reason_chips(self) -> list[tuple[str, str, int]]:
@@ -239,7 +245,8 @@ class Detail:
     @cached_property
     def skipped(self) -> "Page[Any]":
         rows: Any = Skipped.objects.filter(run__export=self.export).select_related("run").order_by("-run", "id")
-        page = KeyPaginator(rows, PER_PAGE).get_page(self._query.get("page"))
+        count = Skipped.objects.filter(self._in_its_runs()).count()
+        page = KeyPaginator(rows, PER_PAGE, count=count).get_page(self._query.get("page"))
         page.object_list = skipped.lines(list(page.object_list), export=self.export)
         return page
 
