@@ -238,6 +238,7 @@ def _panel(
         "form": form,
         "title": title,
         "sent": panel.what_will_be_sent(form, project=project, now=timezone.now()),
+        "unfolded": request.POST.get("preview") == "unfolded",
         "adapter": all_adapters()[partner],
         "partners_url": reverse("partners:partner-list", args=[project.account_id]),
         "close_url": close_url,

@@ -83,6 +83,16 @@ document.addEventListener("htmx:afterSettle", (event) => {
   if (dialog) goToInvalid(dialog);
 });
 
+// A preview that was unfolded stays so when what will be sent is drawn anew, with an error in between, too.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const details = event.detail.target?.id === "sent" && event.detail.target.querySelector("details");
+  if (details) event.detail.target.dataset.unfolded = details.open ? "yes" : "";
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  const details = event.detail.target?.id === "sent" && event.detail.target.querySelector("details");
+  if (details && event.detail.target.dataset.unfolded) details.open = true;
+});
+
 // Back closes a panel, Forward opens it again. Behind a panel that was reloaded there is no page to come back to.
 window.addEventListener("popstate", (event) => {
   const dialog = openDialog();

@@ -87,6 +87,17 @@ def test_a_preset_fills_the_dates_and_the_estimate_follows(signed_in: Page, expo
     expect(signed_in.get_by_role("radio", name="Selected events you choose")).to_be_visible()
 
 
+def test_an_unfolded_preview_stays_so_when_the_form_changes(signed_in: Page, exports: str) -> None:
+    signed_in.goto(f"{exports}new/amplitude/")
+    preview = signed_in.locator("#sent details")
+    signed_in.get_by_text("Preview payload").click()
+    signed_in.get_by_text("Selected events").click()
+    expect(signed_in.locator("#sent")).to_contain_text("Select at least one event.")
+    signed_in.get_by_role("checkbox", name="Charged").check()
+    expect(signed_in.locator("#sent")).to_contain_text("About 2 records.")
+    expect(preview).to_have_attribute("open", "")
+
+
 def test_the_typeface_comes_from_the_portal(signed_in: Page, exports: str, live_server: Any) -> None:
     signed_in.goto(exports)
     signed_in.wait_for_function("[...document.fonts].some(font => font.family === 'Inter' && font.status === 'loaded')")
@@ -253,6 +264,7 @@ def test_everything_works_without_a_script(browser: Browser, live_server: Any, e
     expect(page.get_by_text("All events", exact=True)).to_be_hidden()
     page.get_by_role("button", name="Preview payload").click()
     expect(page.locator("#sent")).to_contain_text("About 12 people.")
+    expect(page.locator("#sent pre").first).to_be_in_viewport()
     page.get_by_role("button", name="Export", exact=True).click()
     expect(page.locator("table.exports tbody tr").first).to_contain_text("all people")
     context.close()
