@@ -44,9 +44,15 @@ function setUp(box) {
   search.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();
-    const found = labels.filter((label) => !label.hidden);
-    if (found.length === 1) found[0].querySelector("input").click();
+    const found = labels.filter((label) => search.value.trim() && !label.hidden);
+    const same = found.find((label) => label.dataset.name.toLowerCase() === search.value.trim().toLowerCase());
+    const taken = same ?? found[0];
+    if (!taken) return;
+    if (!taken.querySelector("input").checked) taken.querySelector("input").click();
+    search.value = "";
+    filter();
   });
+  search.addEventListener("change", (event) => event.stopPropagation()); // what is searched for changes nothing that is sent
   box.addEventListener("change", () => {
     drawChips();
     if (chips.firstChild) box.closest(".field").querySelector(".errorlist")?.remove();

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from exports.models import Export, Shard
-from tests.factories import ExportFactory, IntegrationFactory, RejectedFactory, RunFactory
+from tests.factories import EventNameFactory, ExportFactory, IntegrationFactory, RejectedFactory, RunFactory
 from tests.pages.browsing import sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -96,6 +96,23 @@ def test_an_unfolded_preview_stays_so_when_the_form_changes(signed_in: Page, exp
     signed_in.get_by_role("checkbox", name="Charged").check()
     expect(signed_in.locator("#sent")).to_contain_text("About 2 records.")
     expect(preview).to_have_attribute("open", "")
+
+
+def test_the_enter_key_takes_the_event_that_was_searched_for(signed_in: Page, exports: str, scene: Any) -> None:
+    EventNameFactory(project=scene[0], name="Recharged")
+    signed_in.goto(f"{exports}new/amplitude/")
+    signed_in.get_by_text("Selected events").click()
+    search = signed_in.get_by_label("Search events")
+    search.press("Enter")
+    expect(signed_in.get_by_role("radio", name="Selected events you choose")).to_be_visible()
+    search.fill("charged")
+    search.press("Enter")
+    expect(signed_in.get_by_role("button", name="Remove Charged")).to_be_visible()
+    expect(search).to_have_value("")
+    expect(signed_in.get_by_role("checkbox", name="Recharged")).not_to_be_checked()
+    search.fill("recha")
+    search.press("Enter")
+    expect(signed_in.get_by_role("button", name="Remove Recharged")).to_be_visible()
 
 
 def test_the_typeface_comes_from_the_portal(signed_in: Page, exports: str, live_server: Any) -> None:
