@@ -115,6 +115,14 @@ def test_the_enter_key_takes_the_event_that_was_searched_for(signed_in: Page, ex
     expect(signed_in.get_by_role("button", name="Remove Recharged")).to_be_visible()
 
 
+def test_only_the_middle_of_a_panel_scrolls(signed_in: Page, exports: str) -> None:
+    signed_in.goto(f"{exports}new/amplitude/")
+    panel = signed_in.get_by_role("dialog", name="Export to Amplitude")
+    panel.get_by_text("Selected events").click()
+    panel.get_by_text("More", exact=True).click()
+    assert panel.evaluate("panel => panel.scrollHeight - panel.clientHeight") == 0
+
+
 def test_the_typeface_comes_from_the_portal(signed_in: Page, exports: str, live_server: Any) -> None:
     signed_in.goto(exports)
     signed_in.wait_for_function("[...document.fonts].some(font => font.family === 'Inter' && font.status === 'loaded')")
