@@ -7,7 +7,7 @@ const openDialog = () => document.querySelector("dialog[data-panel][open]");
 function show(dialog, opener) {
   if (dialog.open) dialog.close();
   dialog.showModal();
-  if (!goToInvalid(dialog)) dialog.querySelector("[autofocus], [data-first]")?.focus();
+  if (!goToInvalid(dialog)) goToStart(dialog);
   dialog.addEventListener("cancel", (event) => {
     event.preventDefault();
     leave(dialog);
@@ -26,6 +26,13 @@ function goToInvalid(dialog) {
   control?.focus();
   field?.scrollIntoView({ block: "center" });
   return Boolean(control);
+}
+
+// What a button of the panel has found out is read first; else the first field.
+function goToStart(dialog) {
+  const result = dialog.querySelector("[role=status][autofocus]");
+  (result ?? dialog.querySelector("[autofocus], [data-first]"))?.focus();
+  result?.scrollIntoView({ block: "nearest" });
 }
 
 function isOutside(dialog, event) {

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from pytest_httpserver import HTTPServer
 
 from exports.models import Export, Shard
 from tests.factories import EventNameFactory, ExportFactory, IntegrationFactory, RejectedFactory, RunFactory
@@ -121,6 +122,21 @@ def test_only_the_middle_of_a_panel_scrolls(signed_in: Page, exports: str) -> No
     panel.get_by_text("Selected events").click()
     panel.get_by_text("More", exact=True).click()
     assert panel.evaluate("panel => panel.scrollHeight - panel.clientHeight") == 0
+
+
+def test_what_a_test_of_the_connection_found_is_read_first(
+    signed_in: Page, root: str, httpserver: HTTPServer, settings: Any
+) -> None:
+    settings.AMPLITUDE_EU_URL = settings.AMPLITUDE_STANDARD_URL = httpserver.url_for("").rstrip("/")
+    httpserver.expect_request("/batch").respond_with_json({"code": 400, "error": "Invalid API key"}, status=400)
+    signed_in.set_viewport_size({"width": 390, "height": 600})
+    signed_in.goto(f"{root}/settings/partners/amplitude/new/")
+    panel = signed_in.get_by_role("dialog", name="Integrate Amplitude")
+    panel.get_by_label("Partner Nickname").fill("Second")
+    panel.get_by_label("API key").fill("0" * 32)
+    panel.get_by_role("button", name="Test connection").click()
+    expect(panel.locator("#connection")).to_be_focused()
+    expect(panel.get_by_text("Connection does not work.")).to_be_in_viewport()
 
 
 def test_the_typeface_comes_from_the_portal(signed_in: Page, exports: str, live_server: Any) -> None:
