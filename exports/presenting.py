@@ -222,9 +222,9 @@ class ExportLine:
 
     @property
     def timing_note(self) -> str:
-        """Under Exported on: the next run, or how long the last one took."""
+        """Under Exported on: the next run, or how long the last one took. Live runs follow each other unnoticed."""
         export = self.export
-        if export.status == Status.PENDING and export.next_run_at:
+        if export.status == Status.PENDING and export.next_run_at and export.frequency != Frequency.LIVE:
             return f"next {_short(export.next_run_at)}"
         if self.latest is not None and self.latest.took and not self.latest.is_moving:
             return f"took {self.latest.took}"

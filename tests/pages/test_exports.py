@@ -54,6 +54,26 @@ def test_a_live_row_tells_how_far_it_is_behind(exports: str, site: Site, project
     assert "<progress" not in body(response)
 
 
+def test_a_live_export_that_has_not_begun_tells_no_next_run(
+    exports: str, site: Site, project: Project, integration: Any
+) -> None:
+    ExportFactory(project=project, integration=integration, live=True, next_run_at=datetime.now(UTC) + timedelta(1))
+    shown = site.text(exports)
+    assert "PENDING" in shown
+    assert "next " not in shown
+
+
+def test_the_name_of_an_export_leads_to_it(exports: str, site: Site, project: Project, integration: Any) -> None:
+    export = ExportFactory(project=project, integration=integration, name="Nightly")
+    assert f'<a href="{exports}{export.pk}/">Nightly</a>' in body(site.get(exports))
+
+
+def test_a_list_without_a_match_has_no_pages(exports: str, site: Site, integration: Any) -> None:
+    shown = site.text(exports, {"search": "nothing like it"})
+    assert "No export matches these filters" in shown
+    assert "of 0" not in shown
+
+
 def test_only_allowed_actions_are_offered(exports: str, site: Site, project: Project, integration: Any) -> None:
     kinds: dict[str, dict[str, Any]] = {
         "View Edit Stop": {"recurring": True},
