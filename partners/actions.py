@@ -105,18 +105,25 @@ def disconnect(*, integration: Integration, by: Actor, now: datetime) -> None:
     integration = _locked(integration)
     if integration.disconnected_at is not None:
         return
-    sending = _sending_through(integration)
-    active = sending.filter(status__in=ACTIVE_EXPORTS).count()
-    if active:
-        word = "export uses" if active == 1 else "exports use"
-        raise Refused(f"{active} active {word} “{integration.nickname}”. Stop them first, then disconnect.")
-    if sending.exists():
-        what = f"Rejected records are being sent again through “{integration.nickname}”."
-        raise Refused(f"{what} Wait until they are, or stop sending them on the export's page.")
+    if needed := why_needed(integration):
+        raise Refused(needed)
     integration.disconnected_at = now
     integration.secrets = {}
     integration.save(update_fields=["disconnected_at", "secrets"])
     audit.record(action="integration.disconnect", by=by, now=now, project_id=integration.project_id, target=integration)
+
+
+def why_needed(integration: Integration) -> str:
+    """Why an integration cannot be disconnected, and what to do; empty when it can."""
+    sending = _sending_through(integration)
+    active = sending.filter(status__in=ACTIVE_EXPORTS).count()
+    if active:
+        word = "export uses" if active == 1 else "exports use"
+        return f"{active} active {word} “{integration.nickname}”. Stop them first, then disconnect."
+    if sending.exists():
+        what = f"Rejected records are being sent again through “{integration.nickname}”."
+        return f"{what} Wait until they are, or stop sending them on the export's page."
+    return ""
 
 
 def test_values(

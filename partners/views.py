@@ -9,6 +9,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from exports_portal.common.audit import actor_of
 from exports_portal.common.errors import Invalid, Refused
@@ -41,7 +42,8 @@ def integration_new(request: ProjectRequest, project: Project, partner: str) -> 
     """The panel Integrate <Partner>: test the connection, or integrate."""
     adapter = _adapter(partner)
     form = IntegrationForm(request.POST or None, adapter=adapter)
-    said = f"{adapter.label} has been integrated as “%s”"
+    next_step = reverse("exports:export-new", args=[project.account_id, partner])
+    said = format_html('{} has been integrated as “{{}}” <a href="{}">Create export</a>', adapter.label, next_step)
     return _test_or_save(request, project, form, partial(_create, request, project, form), said, integration=None)
 
 
@@ -51,14 +53,14 @@ def integration_edit(request: ProjectRequest, project: Project, pk: int) -> Http
     integration = get_object_or_404(project.integrations.connected(), pk=pk)
     form = IntegrationForm(request.POST or None, adapter=integration.adapter, integration=integration)
     save = partial(_edit, request, integration, form)
-    return _test_or_save(request, project, form, save, "“%s” has been updated", integration=integration)
+    return _test_or_save(request, project, form, save, "“{}” has been updated", integration=integration)
 
 
 @project_page(Role.ADMIN)
 def integration_disconnect(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
-    """Ask, then forget the integration's key. Refused with the reason while exports are active."""
+    """Ask, then forget the integration's key. While exports are active there is the reason instead of a button."""
     integration = get_object_or_404(project.integrations.connected(), pk=pk)
-    refused = ""
+    refused = actions.why_needed(integration)
     if request.method == "POST":
         try:
             actions.disconnect(integration=integration, by=actor_of(request), now=timezone.now())
@@ -70,13 +72,13 @@ def integration_disconnect(request: ProjectRequest, project: Project, pk: int) -
     context = {
         "title": f"Disconnect “{integration.nickname}”?",
         "text": "The portal forgets its API key. What has been exported stays in the lists and at the partner.",
-        "button": "Disconnect",
+        "button": "" if refused else "Disconnect",
         "url": request.path,
         "close_url": _list_url(project),
         "refused": refused,
         "project": project,
     }
-    status = 422 if refused else 200
+    status = 422 if refused and request.method == "POST" else 200
     return render_for(
         request, context, page="partners/confirm_page.html", part="components/confirm.html", status=status
     )
@@ -96,7 +98,7 @@ def _test_or_save(
     if "test" in request.POST:
         report = _test(request, form, integration=integration)
     elif request.method == "POST" and accepts(form, save):
-        messages.success(request, said % form.cleaned_data["nickname"].strip())
+        messages.success(request, format_html(said, form.cleaned_data["nickname"].strip()))
         return go_to(request, _list_url(project))
     return _panel(request, project, form, report, integration=integration)
 

@@ -188,6 +188,21 @@ def test_disconnecting_is_refused_while_exports_are_active(partners: str, site: 
     assert "1 active export uses “Growth analytics”. Stop them first" in text(response)
 
 
+def test_an_integration_in_use_offers_no_button_to_disconnect(
+    partners: str, site: Site, integration: Integration
+) -> None:
+    ExportFactory(project=integration.project, integration=integration)
+    asked = site.get(f"{partners}integrations/{integration.pk}/disconnect/")
+    assert "1 active export uses “Growth analytics”. Stop them first" in text(asked)
+    assert "Disconnect</button>" not in body(asked)
+
+
+def test_who_has_integrated_is_led_on_to_an_export(partners: str, site: Site, amplitude: HTTPServer) -> None:
+    response = site.client.post(f"{partners}amplitude/new/", {**PANEL, "nickname": "<b>{x}</b>"}, follow=True)
+    said = "Amplitude has been integrated as “&lt;b&gt;{x}&lt;/b&gt;” "
+    assert f'{said}<a href="{partners}exports/new/amplitude/">Create export</a>' in body(response)
+
+
 def test_an_unknown_partner_is_404(partners: str, site: Site) -> None:
     assert site.get(f"{partners}mixpanel/new/").status_code == 404
 
