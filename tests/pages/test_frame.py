@@ -151,6 +151,10 @@ def test_a_sandbox_for_one_region_only_is_named_so(site: Site, project: Project,
     assert "Exports of the region Standard go to a sandbox" in site.text(f"/{project.account_id}/events/")
 
 
+def test_hints_of_several_points_look_like_hints(site: Site) -> None:
+    assert '<div class="hint" id="id_new_password1_helptext"><ul>' in body(site.get("/password/"))
+
+
 def test_changing_the_password_is_said(site: Site) -> None:
     new = "another long pass phrase"
     data = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
