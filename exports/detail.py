@@ -148,8 +148,8 @@ class Detail:
 
     @cached_property
     def samples(self) -> Sample:
-        """Records exactly as the partner gets them: ten on their tab, else one beside the chart."""
-        limit, look_at = (PAYLOADS, LOOK_AT) if self.tab == "payload" else (1, 1)
+        """Records exactly as the partner gets them: ten on their tab, else one beside the chart, best a sent one."""
+        limit, look_at = (PAYLOADS, LOOK_AT) if self.tab == "payload" else (1, 50)
         return sample(self.export, now=self.now, limit=limit, frozen=self.line.sent_by, look_at=look_at)
 
     @property

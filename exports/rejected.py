@@ -116,7 +116,8 @@ def _chosen(rows: Any, ids: Sequence[int] | None, reason: str | None) -> Any:
         return found
     wanted = set(ids or ())
     if not 0 < len(wanted) <= AT_ONCE:
-        raise Invalid({"ids": [f"Choose between 1 and {AT_ONCE:,} records, or all of a reason."]})
+        count = f"{len(wanted):,}" if wanted else "No"
+        raise Invalid({"ids": [f"{count} records are chosen. Choose between 1 and {AT_ONCE:,}, or all of a reason."]})
     found = rows.filter(pk__in=wanted)
     missing = wanted - set(found.values_list("pk", flat=True))
     if missing:

@@ -168,6 +168,17 @@ def test_of_a_record_that_would_be_rejected_the_card_says_so(
     assert "exactly as Amplitude gets it" not in shown
 
 
+def test_beside_the_chart_stands_a_record_that_is_sent_if_there_is_one(
+    url: str, site: Site, project: Project, export: Any
+) -> None:
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    EventFactory(project=project, identity="abc", received_at=hour_ago)
+    EventFactory(project=project, identity="customer-1", received_at=hour_ago + timedelta(minutes=1))
+    shown = site.text(url)
+    assert "would be rejected: " not in shown
+    assert '"insert_id"' in shown
+
+
 def test_settings_never_show_the_key(url: str, site: Site, integration: Any) -> None:
     response = site.get(url, {"tab": "settings"})
     assert "Identity, Email, Phone" in text(response)
@@ -464,7 +475,7 @@ def test_a_nul_in_a_reason_is_left_out(url: str, site: Site, export: Any, reason
 
 def test_choosing_nothing_is_said(url: str, site: Site, export: Any) -> None:
     site.post(f"{url}resend/", {})
-    assert "Choose between 1 and 10,000 records" in site.text(url)
+    assert "No records are chosen. Choose between 1 and 10,000, or all of a reason." in site.text(url)
 
 
 def test_the_file_of_rejected_records_is_offered(url: str, site: Site, export: Any) -> None:
