@@ -129,3 +129,9 @@ def test_lists_ask_the_same_few_questions_however_many_there_are(
         site.get(f"/{project.account_id}/profiles/")
     with django_assert_num_queries(8):
         site.get(f"/{project.account_id}/profiles/", {"search": event.person.clevertap_id})
+
+
+def test_a_person_without_email_and_phone_shows_dashes(site: Site, project: Project) -> None:
+    PersonFactory(project=project, email=None, phone=None)
+    shown = site.text(f"/{project.account_id}/profiles/")
+    assert "– –" in shown
