@@ -55,14 +55,19 @@ def require_superuser(by: Actor) -> None:
 def is_above(by: Actor, user: User) -> bool:
     """Whether `by` may do all that this user may. Only then may `by` set their password or address, or delete them.
 
-    That is superusers, and of those without rights in the admin the admins of every project that they are in.
+    That is superusers, and of those without rights in the admin the admins of every project that they are in. A program
+    is the admin of one project at most.
     """
-    if by.id is None:
-        return by.grant is None
-    acting = User.objects.filter(pk=by.id, is_active=True).first()
-    if acting is None or acting.is_superuser:
-        return acting is not None
-    own = acting.memberships.filter(role=Role.ADMIN).values("project")
+    own: Any
+    if by.grant is not None:
+        own = [by.grant.project_id] if by.grant.role == Role.ADMIN else []
+    elif by.id is None:
+        return True
+    else:
+        acting = User.objects.filter(pk=by.id, is_active=True).first()
+        if acting is None or acting.is_superuser:
+            return acting is not None
+        own = acting.memberships.filter(role=Role.ADMIN).values("project")
     return not (user.is_staff or user.is_superuser or user.memberships.exclude(project__in=own).exists())
 
 

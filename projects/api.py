@@ -144,6 +144,10 @@ class MemberSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+class PasswordLinkSerializer(serializers.Serializer):
+    link = serializers.URLField(help_text="to be passed on to the member; shown in this answer only")
+
+
 class MemberInput(StrictSerializer):
     role = Word(Role.values)
 
@@ -177,6 +181,17 @@ class MemberViewSet(ProjectView, GenericViewSet):
         """Take a member out of the project. 409 for the last admin."""
         team.remove_member(membership=self._own(pk), by=self.by, now=self.now)
         return Response(status=204)
+
+    @extend_schema(request=None, responses={201: PasswordLinkSerializer})
+    @action(detail=True, methods=["post"], url_path="password-link")
+    def password_link(self, request: Request, pk: int) -> Response:
+        """Make a link, good for a day and once, with which the member sets a new password.
+
+        403 for somebody who is in other projects, too, or has rights in the admin: a superuser makes theirs. 409 for
+        somebody who is deactivated.
+        """
+        path = team.password_link(membership=self._own(pk), by=self.by, now=self.now)
+        return Response({"link": f"{site_of(request)}{path}"}, status=201)
 
     def _own(self, pk: int) -> Membership:
         return get_object_or_404(self.get_queryset(), pk=pk)

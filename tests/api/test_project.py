@@ -4,6 +4,7 @@ import csv
 import io
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -88,6 +89,26 @@ def test_members_change_and_the_last_admin_stays(api, project):
     assert api.delete(f"/api/v1/members/{viewer.pk}/").status_code == 204
     assert api.get(f"/api/v1/members/{viewer.pk}/").status_code == 404
     assert api.delete(f"/api/v1/members/{admin.pk}/").status_code == 409
+
+
+def test_a_member_sets_a_new_password_by_a_link_of_the_api(api, reader, project):
+    member, shared = (MembershipFactory(project=project, role=Role.MARKETER) for _ in range(2))
+    MembershipFactory(user=shared.user)
+    made = api.post(f"/api/v1/members/{member.pk}/password-link/")
+    assert (made.status_code, set(made.json())) == (201, {"link"})
+    browser = Client()
+    form = browser.get(made.json()["link"], follow=True)
+    new = {"new_password1": "a marigold garland", "new_password2": "a marigold garland"}
+    assert browser.post(form.request["PATH_INFO"], new).status_code == 302
+    member.user.refresh_from_db()
+    assert member.user.check_password("a marigold garland")
+    assert "has been used" in Client().get(made.json()["link"], follow=True).content.decode()
+    refused = api.post(f"/api/v1/members/{shared.pk}/password-link/")
+    assert (refused.status_code, "other projects" in refused.json()["detail"]) == (403, True)
+    assert reader.post(f"/api/v1/members/{member.pk}/password-link/").status_code == 403
+    member.user.is_active = False
+    member.user.save()
+    assert api.post(f"/api/v1/members/{member.pk}/password-link/").status_code == 409
 
 
 def test_an_invitation_is_made_and_revoked(api, project):

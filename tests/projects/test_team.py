@@ -184,7 +184,9 @@ def test_nobody_is_above_who_may_do_more():
     MembershipFactory(project=elsewhere.project, user=admin.user, role=Role.ADMIN)
     assert access.is_above(actor(admin.user), shared)
     assert access.is_above(actor(UserFactory(superuser=True)), staff)
-    assert not access.is_above(Actor(None, "API token", grant=Grant(project.pk, Role.ADMIN)), own)
+    full, reader = (Actor(None, "API token", grant=Grant(project.pk, role)) for role in (Role.ADMIN, Role.VIEWER))
+    assert [access.is_above(full, user) for user in (own, shared, staff)] == [True, False, False]
+    assert not access.is_above(reader, own)
     viewer = MembershipFactory(project=project, role=Role.VIEWER)
     assert not access.is_above(actor(viewer.user), own)
 

@@ -170,6 +170,7 @@ API = {
     ("api:member-detail", "get"): Call(EVERYBODY, "member"),
     ("api:member-detail", "patch"): Call(ADMINS, "member", {"role": "viewer"}),
     ("api:member-detail", "delete"): Call(ADMINS, "member"),
+    ("api:member-password-link", "post"): Call(ADMINS, "member"),
     ("api:invitation-list", "get"): Call(ADMINS),
     ("api:invitation-list", "post"): Call(ADMINS, body={"email": "new@example.com", "role": "viewer"}),
     ("api:invitation-detail", "delete"): Call(ADMINS, "invitation"),
