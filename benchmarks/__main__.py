@@ -3,6 +3,7 @@
 import argparse
 import subprocess
 import sys
+import time
 
 LARGE_ONLY = {"benchmarks.growth": [], "benchmarks.stored": [], "benchmarks.purge": ["--events", "10000000"]}
 BENCHMARKS = {
@@ -24,9 +25,11 @@ def main() -> None:
     failed = 0
     for module, sizes in (BENCHMARKS | LARGE_ONLY if large else BENCHMARKS).items():
         print(f"\n{module}", flush=True)
+        began = time.monotonic()
         failed += bool(
             subprocess.run([sys.executable, "-m", module, *(sizes if large else [])], check=False).returncode
         )
+        print(f"took {time.monotonic() - began:.0f} s", flush=True)
     sys.exit(failed)
 
 

@@ -76,7 +76,7 @@ def show(name: str, results: list[dict[str, Any]]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--pairs", type=int, default=2)
     options = parser.parse_args()
     with stack.servers(), stack.sink() as url:
         fill(options.events)

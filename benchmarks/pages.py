@@ -218,7 +218,7 @@ def add_up() -> None:
     from exports import totals
 
     began = time.monotonic()
-    while totals.add_up():
+    while totals.add_up(limit=100_000):
         pass
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE exports_shard")

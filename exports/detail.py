@@ -239,13 +239,20 @@ class Detail:
 
     @cached_property
     def skip_reasons(self) -> list[tuple[str, int]]:
-        """Why records could not be sent at all, and how many."""
-        return [(skipped.reason_in_words(reason), count) for reason, count in skipped.reasons(self.export)]
+        """Why records could not be sent at all, and how many. Where all are listed, they have been counted already."""
+        is_complete = sum(count for _, count in self._listed) == self.export.skipped
+        found = self._listed if is_complete else skipped.reasons(self.export)
+        return [(skipped.reason_in_words(reason), count) for reason, count in found]
+
+    @cached_property
+    def _listed(self) -> list[tuple[str, int]]:
+        """The reasons of the skipped records that are listed, and how many have them."""
+        return reasons(Skipped.objects.filter(self._in_its_runs()))
 
     @cached_property
     def skipped(self) -> "Page[Any]":
         rows: Any = Skipped.objects.filter(run__export=self.export).select_related("run").order_by("-run", "id")
-        count = Skipped.objects.filter(self._in_its_runs()).count()
+        count = sum(count for _, count in self._listed)
         page = KeyPaginator(rows, PER_PAGE, count=count).get_page(self._query.get("page"))
         page.object_list = skipped.lines(list(page.object_list), export=self.export)
         return page

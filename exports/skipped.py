@@ -15,7 +15,7 @@ REASONS = """
 SELECT reason, sum(count::bigint)::bigint
   FROM exports_shard, jsonb_each_text(skip_reasons) AS counted (reason, count)
  WHERE run_id = ANY (ARRAY (SELECT id FROM exports_run WHERE export_id = %s))
- GROUP BY reason ORDER BY reason
+ GROUP BY reason ORDER BY 2 DESC, reason
 """
 
 
@@ -43,7 +43,7 @@ def lines(rows: Sequence[Skipped], *, export: Export) -> list[SkippedLine]:
 
 
 def reasons(export: Export) -> list[tuple[str, int]]:
-    """Each reason, and how many records of all runs were skipped for it; runs may be thousands."""
+    """Each reason and how many records of all runs were skipped for it, most frequent first; runs may be thousands."""
     with connection.cursor() as cursor:
         cursor.execute(REASONS, [export.pk])
         found: list[tuple[str, int]] = cursor.fetchall()
