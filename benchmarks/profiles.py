@@ -49,7 +49,7 @@ def fill(people: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--people", type=int, default=200_000)
-    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--pairs", type=int, default=2)
     options = parser.parse_args()
     with stack.servers(), stack.sink() as url:
         fill(options.people)

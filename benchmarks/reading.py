@@ -77,7 +77,7 @@ def show(name: str, runs: list[tuple[int, float]]) -> float:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--events", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args(arguments)
     with stack.servers(), web() as portal:
         send(portal, profile_bodies(5 * RECORDS))

@@ -178,7 +178,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--profiles", type=int, default=20_000)
-    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--pairs", type=int, default=2)
     parser.add_argument("--exported", type=int, default=1_000_000)
     options = parser.parse_args(arguments)
     events, profiles = bodies(options.events), profile_bodies(options.profiles)
