@@ -163,6 +163,7 @@ class ExportViewSet(ProjectView, GenericViewSet):
     @action(detail=True, methods=["get"], url_path="rejected.csv", url_name="rejected-csv")
     def rejected_csv(self, request: Request, pk: int) -> StreamingHttpResponse:
         """The rejected records of all its runs as a CSV file, safe to open in a spreadsheet."""
+        self.take_only("reason")
         rows = _rejected_of(request, run__export=self._own(pk))
         return csv_file(rejected.as_csv(rows), f"rejected-export-{pk}")
 
@@ -225,9 +226,10 @@ class RunViewSet(ProjectView, GenericViewSet):
         queued = rejected.resend(export=run.export, run=run, by=self.by, now=self.now, **given)
         return Response({"queued": queued})
 
-    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR}, parameters=[REASONS])
     @action(detail=True, methods=["get"], url_path="rejected.csv", url_name="rejected-csv")
     def rejected_csv(self, request: Request, pk: int) -> StreamingHttpResponse:
         """The rejected records of a run as a CSV file, safe to open in a spreadsheet."""
+        self.take_only("reason")
         run = get_object_or_404(self.get_queryset(), pk=pk)
-        return csv_file(rejected.as_csv(Rejected.objects.filter(run=run)), f"rejected-run-{run.pk}")
+        return csv_file(rejected.as_csv(_rejected_of(request, run=run)), f"rejected-run-{run.pk}")

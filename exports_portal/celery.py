@@ -1,4 +1,4 @@
-"""The Celery application: four queues, messages that only wake, and two beat entries.
+"""The Celery application: four queues, messages that only wake, and beat's entries.
 
 Work and its retries live in the database; a lost or doubled message harms nothing (rule 5).
 """

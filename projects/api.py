@@ -276,5 +276,6 @@ class AuditViewSet(ProjectView, GenericViewSet):
     @action(detail=False, methods=["get"], url_path="log.csv", url_name="csv")
     def as_csv(self, request: Request) -> Any:
         """The same as a CSV file, oldest first, safe to open in a spreadsheet."""
+        self.take_only(*self.parameters)
         rows: StreamingHttpResponse = csv_file(audit.as_csv(self.filter_queryset(self.get_queryset())), "audit")
         return rows

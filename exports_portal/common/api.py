@@ -108,6 +108,12 @@ class ProjectView(GenericAPIView):
         body.is_valid(raise_exception=True)
         return body.validated_data
 
+    def take_only(self, *parameters: str) -> None:
+        """Raises ValidationError for any other query parameter: a mistyped filter must not list all."""
+        unknown = set(self.request.query_params).difference(parameters)
+        if unknown:
+            raise ValidationError({name: [UNKNOWN_PARAMETER] for name in sorted(unknown)})
+
     def listed(
         self,
         queryset: Any,
@@ -116,13 +122,8 @@ class ProjectView(GenericAPIView):
         shown: Callable[[list[Any]], list[Any]] = list,
         beside: Callable[[list[Any]], dict[str, Any]] = lambda rows: {},
     ) -> Response:
-        """One page of a queryset, its rows as `shown` makes them, with what the serializer needs `beside` them.
-
-        An unknown query parameter is an error: a mistyped filter must not list all.
-        """
-        unknown = set(self.request.query_params) - {"page", "page_size", *self.parameters}
-        if unknown:
-            raise ValidationError({name: [UNKNOWN_PARAMETER] for name in sorted(unknown)})
+        """One page of a queryset, its rows as `shown` makes them, with what the serializer needs `beside` them."""
+        self.take_only("page", "page_size", *self.parameters)
         page = self.paginate_queryset(queryset)
         rows = shown(page or [])
         return self.get_paginated_response(serializer(rows, many=True, context=beside(rows)).data)
