@@ -7,7 +7,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import QuerySet
 
 from events.models import EventName
 from events.refusals import DISCARDED_NAME, RESERVED_NAME, STRUCTURE, Refusal, event_refusal
@@ -86,11 +85,6 @@ SELECT %(project)s, n.name, n.kind, n.first_seen_at, 0
 def kind_of(name: str) -> EventName.Kind:
     """system, engagement or custom, by the name alone."""
     return _KINDS.get(name, EventName.Kind.CUSTOM)
-
-
-def names_of(project: Project) -> QuerySet[EventName]:
-    """The catalogue with its counts, most frequent first."""
-    return EventName.objects.filter(project=project).order_by("-count", "name")
 
 
 def known_names(project: Project, names: Iterable[str] | None = None) -> set[str]:

@@ -10,12 +10,12 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from events import positions
 from exports import alerts, lifecycle, runs, schedule
 from exports.history import who_changed
-from exports.models import Export, Frequency, Held, Run, Shard, Status
+from exports.models import Export, Frequency, Held, Rejected, Run, Shard, Status
 from exports.spec import ExportSpec, check, cleaned, spec_of
 from exports_portal.common import audit, bells
 from exports_portal.common.audit import PORTAL, Actor
@@ -89,7 +89,8 @@ def edit_export(*, export: Export, spec: ExportSpec, version: int | None, by: Ac
     access.require(by, export.project, *access.EDITORS)
     hold_integrations(spec.integration_id, export.integration_id)
     export = locked(export)
-    _refuse_unless_editable(export)
+    if why_not := why_not_editable(export):
+        raise Refused(why_not)
     if version is not None and version != export.version:
         raise Stale(f"{who_changed(export, now=now)} while you were editing it. Reload it, and make your change again.")
     before, spec = spec_of(export), _tidy(spec)
@@ -158,17 +159,24 @@ def retry_export(*, export: Export, by: Actor, now: datetime) -> Export:
         Export.objects.filter(pk=export.pk).update(needs_attention=False)
         export.runs.active().update(request_id=request_id())
         audit.record(action="export.retry", by=by, now=now, project_id=export.project_id, target=export)
-    _release_held(export, now=now)
+    _release(export, now=now)
     bells.ring_tick()
     export.refresh_from_db()
     return export
 
 
-def _release_held(export: Export, *, now: datetime) -> None:
-    """Held records may be tried at once. In small steps, as a write holds up the horizon."""
-    waiting = Held.objects.filter(export=export, not_before__gt=now)
-    while some := list(waiting.order_by("pk").values_list("pk", flat=True)[: lifecycle.AT_ONCE]):
-        Held.objects.filter(pk__in=some).update(not_before=now)
+def _release(export: Export, *, now: datetime) -> None:
+    """Records that are held, or wait to be sent again, may be tried at once."""
+    _end_waits(Held.objects.filter(export=export), "not_before", now=now)
+    _end_waits(Rejected.objects.filter(run__export=export), "resend_at", now=now)
+    Shard.objects.filter(run__export=export, resend_at__gt=now).update(resend_at=now)
+
+
+def _end_waits(rows: QuerySet[Any], until: str, *, now: datetime) -> None:
+    """In small steps, as a write holds up the horizon."""
+    waiting = rows.filter(**{f"{until}__gt": now}).order_by("pk").values_list("pk", flat=True)
+    while some := list(waiting[: lifecycle.AT_ONCE]):
+        rows.model._default_manager.filter(pk__in=some).update(**{until: now})
 
 
 @transaction.atomic
@@ -279,11 +287,13 @@ def _restart_cycle(export: Export, *, now: datetime) -> None:
         export.next_run_at = runs.next_run_at(export, after=now)
 
 
-def _refuse_unless_editable(export: Export) -> None:
+def why_not_editable(export: Export) -> str:
+    """The seed's Points to Remember, for the export at hand; empty when it can be edited."""
     if export.frequency == Frequency.ONE_TIME:
-        raise Refused("You cannot edit a One time export. Create a new export instead.")
+        return "You cannot edit a One time export. Create a new export instead."
     if not export.is_active:
-        raise Refused(f"You cannot modify exports marked as {export.status}. Create a new export instead.")
+        return f"You cannot modify exports marked as {export.status}. Create a new export instead."
+    return ""
 
 
 def hold_integrations(*integration_ids: int | None) -> None:

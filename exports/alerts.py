@@ -64,6 +64,8 @@ def watch(*, now: datetime) -> None:
     live, others = _shares_of_live(), _shares_of_reading()
     wrong = _over_share({**others, **live}, limits)
     _update(Kind.REJECTED, wrong, now=now, looked_at=_telling(live))  # the others are judged once they have ended
+    told = Alert.objects.filter(kind__in=(Kind.REJECTED, Kind.EMPTY), notified_at__isnull=False)
+    told.filter(export__status__in=(Status.DONE, Status.STOPPED)).delete()  # no run of theirs will end them
 
 
 @transaction.atomic
@@ -171,7 +173,10 @@ def _empty(export_ids: Collection[int]) -> dict[int, str]:
 
 def _update(kind: str, wrong: Mapping[int, str], *, now: datetime, looked_at: Collection[int] | None = None) -> None:
     """Keep alerts of a kind for the exports of `wrong`, and end those of the others that were looked at (None: all)."""
-    known = {alert.export_id: alert for alert in Alert.objects.filter(kind=kind).select_related("export")}
+    there = Alert.objects.filter(kind=kind).select_related("export")
+    if looked_at is not None:
+        there = there.filter(export__in=wrong.keys() | set(looked_at))
+    known = {alert.export_id: alert for alert in there}
     new = [
         Alert(export_id=key, kind=kind, message=message, since=now)
         for key, message in wrong.items()
@@ -180,7 +185,7 @@ def _update(kind: str, wrong: Mapping[int, str], *, now: datetime, looked_at: Co
     Alert.objects.bulk_create(new, ignore_conflicts=True)
     back = [alert.pk for key, alert in known.items() if key in wrong and alert.resolved_at]
     Alert.objects.filter(pk__in=back).update(resolved_at=None)
-    over = [alert for key, alert in known.items() if key not in wrong and (looked_at is None or key in looked_at)]
+    over = [alert for key, alert in known.items() if key not in wrong]
     to_tell = [alert.pk for alert in over if _is_recovery(alert)]
     Alert.objects.filter(pk__in=to_tell, resolved_at=None).update(resolved_at=now)
     Alert.objects.filter(pk__in=[alert.pk for alert in over if not _is_recovery(alert)]).delete()

@@ -24,6 +24,7 @@ from exports_portal.common.paging import KeyPaginator
 
 TABS = ("runs", "rejected", "skipped", "payload", "settings", "history")
 PAYLOADS = 10
+LOOK_AT_FOR_ONE = 50  # one that is sent is nearly always among so few, and the page does not wait for more
 PER_PAGE = 20
 
 
@@ -149,7 +150,7 @@ class Detail:
     @cached_property
     def samples(self) -> Sample:
         """Records exactly as the partner gets them: ten on their tab, else one beside the chart, best a sent one."""
-        limit, look_at = (PAYLOADS, LOOK_AT) if self.tab == "payload" else (1, 50)
+        limit, look_at = (PAYLOADS, LOOK_AT) if self.tab == "payload" else (1, LOOK_AT_FOR_ONE)
         return sample(self.export, now=self.now, limit=limit, frozen=self.line.sent_by, look_at=look_at)
 
     @property

@@ -6,16 +6,16 @@ from datetime import date, datetime
 from typing import Any
 
 from django import forms
-from django.utils import timezone
 from django.utils.html import format_html
 
+from events.catalogue import ENGAGEMENT_EVENTS
 from events.models import EventName
 from exports import schedule
 from exports.fields import LinesField, PriorityField, SubmissionForm
 from exports.hints import ENGAGEMENT_HINTS
 from exports.models import EventChoice, Export, ExportType, Frequency
 from exports.models.export import EVERY_HOURS
-from exports.spec import GOING_ON, IDENTIFIERS, OFFERED, ExportSpec
+from exports.spec import GOING_ON, IDENTIFIERS, MAX_NAME, OFFERED, ExportSpec
 from exports_portal.common import words
 from exports_portal.common.errors import Invalid
 from exports_portal.common.forms import CardSelect, DateInput
@@ -41,7 +41,7 @@ TYPE_HINTS = {ExportType.EVENTS: "What people did", ExportType.USER_PROFILES: "W
 FREQUENCY_HINTS = {
     Frequency.ONE_TIME: format_html(
         '<span data-when="events">{}</span><span data-when="profiles">{}</span>',
-        "up to the last 60 days",
+        f"up to the last {schedule.MAX_DAYS} days",
         "all people, once",
     ),
     Frequency.RECURRING: "every 4 to 24 hours",
@@ -62,7 +62,9 @@ class ExportForm(SubmissionForm):
         required=False,
         widget=forms.Select(attrs={"data-first": True}),
     )
-    name = forms.CharField(label="Name (optional)", required=False, widget=forms.TextInput(attrs={"maxlength": 200}))
+    name = forms.CharField(
+        label="Name (optional)", required=False, widget=forms.TextInput(attrs={"maxlength": MAX_NAME})
+    )
     type = forms.ChoiceField(label="Type", initial=ExportType.EVENTS, required=False)
     events = forms.ChoiceField(choices=EventChoice.choices, initial=EventChoice.ALL)
     selected_events = forms.MultipleChoiceField(label="Events to export", required=False)
@@ -104,15 +106,16 @@ class ExportForm(SubmissionForm):
         project: Project,
         integrations: list[Integration],
         catalogue: list[EventName],
-        today: date,
+        now: datetime,
         types: list[ExportType],
         export: Export | None = None,
         like: ExportSpec | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.project, self.export, self.catalogue, self.today = project, export, catalogue, today
-        self.presets = schedule.presets(today)
+        self.project, self.export, self.catalogue, self.now = project, export, catalogue, now
+        self.today = now.astimezone(project.tz).date()
+        self.presets = schedule.presets(self.today)
         self.is_homeless = like is not None and like.integration_id not in {row.pk for row in integrations}
         self.initial = self._shown(export) if export else self._proposed(like) if like else {}
         self._offer_integrations(integrations)
@@ -140,7 +143,7 @@ class ExportForm(SubmissionForm):
         hints = {
             EventChoice.ALL: f"{len(catalogue)} defined",
             EventChoice.SELECTED: format_html("<span data-chosen-count>{}</span>", self._chosen_in_words()),
-            EventChoice.ENGAGEMENT: "20 system events",
+            EventChoice.ENGAGEMENT: f"{len(ENGAGEMENT_EVENTS)} system events",
         }
         self.fields["events"].widget = CardSelect(
             choices=EventChoice.choices, hints={str(name): hint for name, hint in hints.items()}
@@ -241,9 +244,10 @@ class ExportForm(SubmissionForm):
     @property
     def event_choices(self) -> list[dict[str, Any]]:
         """The catalogue for the searchable list. Made of few words: there may be 500."""
-        chosen, now = set(self["selected_events"].value() or ()), timezone.now()
+        chosen = set(self["selected_events"].value() or ())
         return [
-            {"name": row.name, "note": _how_much(row, now), "checked": row.name in chosen} for row in self.catalogue
+            {"name": row.name, "note": _how_much(row, self.now), "checked": row.name in chosen}
+            for row in self.catalogue
         ]
 
     @property

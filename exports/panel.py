@@ -75,7 +75,7 @@ def form_for(
             project.integrations.connected().filter(partner=partner).defer("secrets").order_by("nickname")
         ),
         catalogue=list(project.event_names.order_by("-count", "name")),
-        today=now.astimezone(project.tz).date(),
+        now=now,
         types=[ExportType(export.type)] if export else types,
         export=export,
         like=like,
@@ -147,10 +147,3 @@ def applies(form: ExportForm) -> str:
     if form.cleaned_data["frequency"] == Frequency.LIVE:
         return "The change applies from the next batch, within seconds."
     return "The change applies from the next run."
-
-
-def why_not_editable(export: Export) -> str:
-    """The seed's Points to Remember, for the export at hand."""
-    if export.frequency == Frequency.ONE_TIME:
-        return "You cannot edit a One time export. Create a new export instead."
-    return f"You cannot modify exports marked as {export.status}. Create a new export instead."

@@ -134,7 +134,7 @@ def chosen_in(form: QueryDict) -> dict[str, Any]:
 
 
 def ids_in(query: QueryDict) -> list[int]:
-    """The records that are chosen in a form or an address."""
+    """The rows that are named in a form or an address; what can be no key is passed over."""
     return [int(key) for key in query.getlist("id") if key.isascii() and key.isdigit() and len(key) < 19]
 
 

@@ -11,6 +11,7 @@ from events import catalogue
 from exports import schedule
 from exports.models import EventChoice, Export, ExportType, Frequency
 from exports.models.export import EVERY_HOURS
+from exports_portal.common import words
 from exports_portal.common.errors import Invalid
 from partners.models import Integration
 from projects.models import Project
@@ -155,12 +156,12 @@ def _check_one_time(spec: ExportSpec, today: date, errors: _Errors, previous: Ex
             errors.add(field, "Choose a date.")
         elif value > today:
             errors.add(
-                field, f"{_long(value)} lies in the future. A one-time export sends what has been captured already."
+                field, f"{words.day(value)} lies in the future. A one-time export sends what has been captured already."
             )
         elif value < schedule.oldest_day(today):
             errors.add(field, _too_old(value, today))
     if spec.date_from and spec.date_to and spec.date_to < spec.date_from:
-        errors.add("date_to", f"The last day lies before the first, {_long(spec.date_from)}.")
+        errors.add("date_to", f"The last day lies before the first, {words.day(spec.date_from)}.")
 
 
 def _check_recurring(spec: ExportSpec, today: date, errors: _Errors, previous: ExportSpec | None) -> None:
@@ -173,7 +174,7 @@ def _check_recurring(spec: ExportSpec, today: date, errors: _Errors, previous: E
     if previous is not None and _cycle(spec) == _cycle(previous):
         return
     if previous is not None and spec.start_date < today:
-        errors.add("start_date", f"{_long(spec.start_date)} has passed. A changed schedule starts today or later.")
+        errors.add("start_date", f"{words.day(spec.start_date)} has passed. A changed schedule starts today or later.")
     elif spec.start_date < schedule.oldest_day(today):
         errors.add("start_date", _too_old(spec.start_date, today))
     elif spec.start_date > today + timedelta(days=366):
@@ -196,11 +197,7 @@ def _refuse_extra(spec: ExportSpec, errors: _Errors, *fields: str) -> None:
 
 def _too_old(value: date, today: date) -> str:
     oldest = schedule.oldest_day(today)
-    return f"{_long(value)} is more than {schedule.MAX_DAYS} days back. Choose {_long(oldest)} or later."
-
-
-def _long(day: date) -> str:
-    return f"{day.day} {day:%b %Y}"
+    return f"{words.day(value)} is more than {schedule.MAX_DAYS} days back. Choose {words.day(oldest)} or later."
 
 
 def cleaned(names: Iterable[str]) -> tuple[str, ...]:

@@ -53,8 +53,7 @@ def export_list(request: ProjectRequest, project: Project) -> HttpResponse:
 @project_page()
 def export_rows(request: ProjectRequest, project: Project) -> HttpResponse:
     """The rows of the table that were active when they were last drawn, as they are now."""
-    wanted = [int(pk) for pk in request.GET.getlist("id")[:40] if pk.isdigit() and len(pk) < 16]
-    found = _exports(project).with_counts().filter(pk__in=wanted)
+    found = _exports(project).with_counts().filter(pk__in=rejected.ids_in(request.GET)[:40])
     rows = lines(found, now=timezone.now(), may_edit=may_edit(request), user_id=request.user.pk)
     moving = [line.export.pk for line in rows if line.export.is_active]
     return render(request, "exports/export_rows.html", {"rows": rows, "moving": moving, "project": project})
@@ -95,8 +94,8 @@ def export_duplicate(request: ProjectRequest, project: Project, pk: int) -> Http
 def export_edit(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
     """The same panel for an export that can be edited."""
     export = get_object_or_404(_exports(project), pk=pk)
-    if not export.is_editable:
-        messages.error(request, panel.why_not_editable(export))
+    if why_not := actions.why_not_editable(export):
+        messages.error(request, why_not)
         return go_to(request, reverse("exports:export-view", args=[project.account_id, pk]))
     partner = export.integration.partner
     form = panel.form_for(project, partner, request.POST or None, now=timezone.now(), export=export)

@@ -201,6 +201,7 @@ def password_link(*, membership: Membership, by: Actor, now: datetime) -> str:
     Whoever holds it can become that user, so it is for those who may do all that the user may. It ends when somebody's
     role in one of the user's projects changes.
     """
+    access.require(by, membership.project, Role.ADMIN)
     user = membership.user
     if not user.is_active:
         raise Refused(f"{user.email} is deactivated. A superuser can change that.")

@@ -63,6 +63,14 @@ def test_the_file_has_every_record_and_no_formula(api, run):
     assert ",'=1+1," in lines[1]
 
 
+def test_the_file_has_one_reason_where_it_is_asked_for_and_takes_no_other_filter(api, run):
+    of_export = f"/api/v1/exports/{run.export_id}/rejected.csv/"
+    for address in (url(run, "rejected.csv/"), of_export):
+        assert len(api.get(address, {"reason": "bad_time"}).getvalue().splitlines()) == 3
+        answer = api.get(address, {"reasn": "bad_time"})
+        assert (answer.status_code, set(answer.json())) == (400, {"reasn"})
+
+
 def test_skipped_records_are_listed_with_what_the_log_knows(api, run, project):
     event = EventFactory(project=project)
     SkippedFactory(run=run, record_id=event.pk)

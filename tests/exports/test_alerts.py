@@ -184,6 +184,16 @@ def test_a_share_of_rejected_records_is_told_until_a_run_is_well_again(export, s
     assert len(look(after=timedelta(hours=2))) == 2
 
 
+def test_what_was_told_of_an_export_that_is_over_is_kept_no_longer(export) -> None:
+    one, other = export("Over", recurring=True), export("Going on", recurring=True)
+    for each in (one, other):
+        ended(each, delivered=10, rejected=90)
+    assert len(look()) == 1, "of one integration one notification"
+    Export.objects.filter(pk=one.pk).update(status="STOPPED")
+    look()
+    assert list(Alert.objects.values_list("export__name", flat=True)) == ["Going on"]
+
+
 def test_a_long_run_is_told_while_it_is_read(export) -> None:
     RunFactory(export=export("Backfill"), running=True, counts={"delivered": 500, "rejected": 500})
     assert look() == [("rejected", "“Backfill” has many rejected records")]

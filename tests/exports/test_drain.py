@@ -72,6 +72,22 @@ def test_records_to_be_sent_again_do_not_wait_for_held_ones(capture, one_time, s
     assert Shard.objects.get().not_before > now() + timedelta(minutes=30)
 
 
+def test_retry_now_sends_rejected_ones_that_were_throttled_too(capture, one_time, sandbox):
+    capture(5, identity="hot-person")
+    capture(6, name="Poison", identity="calm-person")
+    sandbox.faults({"kind": "refuse_events", "event_type": "Poison"}, QUOTA)
+    export = one_time()
+    work_once(export)
+    sandbox.clear_faults()
+    sandbox.faults({"kind": "throttle", "users": ["calm-person"], "count": 1})
+    rejected.resend(export=export, reason=Rejected.objects.first().reason, by=ANN, now=now())
+    worker.work(Shard.objects.get().pk)
+    assert not Rejected.objects.filter(resend_at__lte=now()).exists()
+    actions.retry_export(export=export, by=ANN, now=now())
+    export = deliver(export)
+    assert (export.status, export.delivered, export.rejected) == (Status.DONE, 11, 0)
+
+
 def test_a_persons_order_holds_when_one_of_their_devices_must_wait(project, one_time, sandbox):
     at = int((now() - timedelta(hours=1)).timestamp())
     records = [

@@ -87,6 +87,6 @@ def test_a_view_page_equals_a_reload_in_each_tab(tab: str, status: str, site: Si
 
 def test_a_row_that_waits_equals_a_reload(site: Site, root: Any, export: Any) -> None:
     whole = site.get(root("partners/exports/"))
-    swap = site.get(root("partners/exports/rows/"), {"id": export.pk}, htmx=True)
+    swap = site.get(root("partners/exports/rows/"), {"id": [export.pk, "²", "x", "9" * 30]}, htmx=True)
     for part in (f"export-{export.pk}", "poller"):
         assert element(swap, part) == element(whole, part)
