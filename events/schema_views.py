@@ -16,7 +16,7 @@ from events.views import search_words, shown_row
 from exports_portal.common.audit import actor_of
 from exports_portal.common.htmx import go_to, render_for
 from projects.models import Project, Role
-from projects.pages import ProjectRequest, project_page
+from projects.pages import ProjectRequest, is_admin, project_page
 
 
 @require_GET
@@ -38,7 +38,7 @@ def name_view(request: ProjectRequest, project: Project, pk: int) -> HttpRespons
     context = {
         "name": name,
         "properties": schema.properties(name),
-        "is_admin": request.role == Role.ADMIN,
+        "is_admin": is_admin(request),
         "project": project,
     }
     return render(request, "events/schema_view.html", context)
