@@ -153,7 +153,6 @@ def retry_export(*, export: Export, by: Actor, now: datetime) -> Export:
         export = locked(export)
         if not export.is_active:
             raise Refused(f"This export is {export.status}. Only one that is PENDING or RUNNING can be retried.")
-        Shard.objects.filter(run__export=export, open=True).update(not_before=None, rung_at=None, idle=False)
         for integration in Integration.objects.filter(pk__in=integration_ids).defer("secrets"):
             partner_actions.resume(integration=integration)
         Export.objects.filter(pk=export.pk).update(needs_attention=False)
@@ -169,7 +168,10 @@ def _release(export: Export, *, now: datetime) -> None:
     """Records that are held, or wait to be sent again, may be tried at once."""
     _end_waits(Held.objects.filter(export=export), "not_before", now=now)
     _end_waits(Rejected.objects.filter(run__export=export), "resend_at", now=now)
-    Shard.objects.filter(run__export=export, resend_at__gt=now).update(resend_at=now)
+    # Last, as a worker that finds no record due lets its shard wait again.
+    shards = Shard.objects.filter(run__export=export)
+    shards.filter(resend_at__gt=now).update(resend_at=now)
+    shards.filter(Q(open=True) | Q(resend_at__isnull=False)).update(not_before=None, rung_at=None, idle=False)
 
 
 def _end_waits(rows: QuerySet[Any], until: str, *, now: datetime) -> None:

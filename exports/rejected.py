@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, F, Max, Value
+from django.db.models import Count, Exists, F, Max, OuterRef, Value
 from django.db.models.functions import Least
 from django.http import QueryDict
 
@@ -48,7 +48,7 @@ def resend(
     access.require(by, export.project, *access.EDITORS)
     mine = Rejected.objects.filter(run__export=export)
     rows = _chosen(mine if run is None else mine.filter(run=run), ids, reason)
-    status = _hold(export)
+    status = _hold(export, rows)
     old = rows.filter(created_at__lt=now - REPEATS_KNOWN).count()
     if old and not consent:
         records = "record was" if old == 1 else "records were"
@@ -82,9 +82,9 @@ def _queue(
     *, export: Export, status: str, keys: list[int], detail: dict[str, Any], by: Actor, now: datetime
 ) -> int | None:
     """Queue these; None when the export has been stopped since it had `status`."""
-    if _hold(export) == Status.STOPPED != status:
-        return None
     rows = Rejected.objects.filter(pk__in=keys)
+    if _hold(export, rows) == Status.STOPPED != status:
+        return None
     Run.objects.filter(pk__in=rows.order_by().values("run")).update(request_id=request_id())
     # The shards before the records, as whoever settles does. least() passes over null: what waits may wait for less.
     first = Least(F("resend_at"), Value(now))
@@ -98,11 +98,18 @@ def _queue(
 
 
 @transaction.atomic
-def _hold(export: Export) -> str:
-    """The export's status; until the end of the transaction nobody stops it or disconnects its integration."""
-    integration = Integration.objects.select_for_update(no_key=True).defer("secrets").get(pk=export.integration_id)
-    if integration.disconnected_at is not None:
-        raise Refused("The integration has been disconnected: there is nowhere to send to. Integrate it anew.")
+def _hold(export: Export, rows: Any) -> str:
+    """The export's status; until the end of the transaction nobody stops it or disconnects what the rows go through.
+
+    That is what their runs began with, which the export may have left since.
+    """
+    runs = Run.objects.filter(Exists(rows.filter(run=OuterRef("pk"))), export=export)
+    through = Integration.objects.filter(pk__in=runs.values("integration")).defer("secrets").order_by("pk")
+    for integration in through.select_for_update(no_key=True):
+        if integration.disconnected_at is not None:
+            raise Refused(
+                f"“{integration.nickname}” has been disconnected: what was to go through it cannot be sent any more."
+            )
     return Export.objects.select_for_update(no_key=True).values_list("status", flat=True).get(pk=export.pk)
 
 

@@ -88,6 +88,24 @@ def test_retry_now_sends_rejected_ones_that_were_throttled_too(capture, one_time
     assert (export.status, export.delivered, export.rejected) == (Status.DONE, 11, 0)
 
 
+def test_retry_now_sends_throttled_ones_of_a_run_that_is_done_too(capture, recurring, sandbox):
+    export = recurring(every_hours=4)
+    capture(2, name="Poison", identity="calm-person")
+    sandbox.faults({"kind": "refuse_events", "event_type": "Poison"})
+    actions.run_now(export=export, by=ANN, now=now())
+    deliver(export)
+    shard = Shard.objects.get(read=2)
+    sandbox.clear_faults()
+    sandbox.faults({**QUOTA, "users": ["calm-person"], "count": 1})
+    rejected.resend(export=export, reason=Rejected.objects.first().reason, by=ANN, now=now())
+    worker.work(shard.pk)
+    shard.refresh_from_db()
+    assert (shard.open, shard.not_before > now() + timedelta(minutes=30)) == (False, True)
+    actions.retry_export(export=export, by=ANN, now=now())
+    worker.work(shard.pk)
+    assert not Rejected.objects.exists()
+
+
 def test_a_persons_order_holds_when_one_of_their_devices_must_wait(project, one_time, sandbox):
     at = int((now() - timedelta(hours=1)).timestamp())
     records = [

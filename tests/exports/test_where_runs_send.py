@@ -13,6 +13,7 @@ from exports_portal.common.errors import Refused
 from partners import actions as partner_actions
 from partners.models import Integration
 from tests.exports.conftest import ANN, KEY, deliver, now, skip_waits, today, unique, work_once
+from tests.factories import IntegrationFactory
 
 OTHER_KEY = "f" * 32
 
@@ -90,6 +91,23 @@ def test_a_pause_of_the_integration_ends_the_slices_that_are_under_way(capture, 
     assert lease.guard() is leases.Guard.GO
     partner_actions.pause(integration=integration, until=now() + timedelta(seconds=15))
     assert lease.guard() is leases.Guard.HALT
+
+
+def test_what_went_through_a_disconnected_integration_is_not_queued_for_ever(
+    capture, recurring, sandbox, project, integration
+):
+    export = recurring(every_hours=4)
+    capture(1, name="Poison")
+    sandbox.faults({"kind": "refuse_events", "event_type": "Poison"})
+    actions.run_now(export=export, by=ANN, now=now())
+    deliver(export)
+    other = IntegrationFactory(project=project)
+    moved = replace(spec_of(export), integration_id=other.pk)
+    actions.edit_export(export=export, spec=moved, version=None, by=ANN, now=now())
+    partner_actions.disconnect(integration=integration, by=ANN, now=now())
+    with pytest.raises(Refused, match=f"“{integration.nickname}” has been disconnected"):
+        rejected.resend(export=export, ids=[Rejected.objects.get().pk], by=ANN, now=now())
+    assert Rejected.objects.get().resend_at is None
 
 
 @pytest.fixture
