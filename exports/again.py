@@ -7,12 +7,13 @@ from itertools import count
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Max
+from django.db.models import F, Max, Sum
 from django.db.models.functions import Greatest
 
 from events import logs, purge
 from exports import actions, runs, schedule
 from exports.models import Export, Frequency, Held, Run, Shard, Status
+from exports.rejected import REPEATS_KNOWN, ConsentNeeded
 from exports.spec import MAX_NAME, ExportSpec, check, spec_of
 from exports_portal.common import audit, bells
 from exports_portal.common.audit import Actor
@@ -55,11 +56,12 @@ def fresh_spec(export: Export, *, now: datetime) -> ExportSpec:
 
 
 @transaction.atomic
-def continue_export(*, export: Export, by: Actor, now: datetime) -> Export:
+def continue_export(*, export: Export, consent: bool = False, by: Actor, now: datetime) -> Export:
     """A new export that begins at the cursor of a stopped one and takes over what it held. Once per export.
 
     The old one keeps its counts, its held records are shown as not sent there. What may have been sent without an
-    answer is sent again, with the same insert_ids.
+    answer is sent again, with the same insert_ids; more than 7 days after the stop only with `consent`.
+    Raises Invalid, Refused, ConsentNeeded and PermissionDenied.
     """
     access.require(by, export.project, *access.EDITORS)
     actions.hold_integrations(export.integration_id)
@@ -68,6 +70,8 @@ def continue_export(*, export: Export, by: Actor, now: datetime) -> Export:
     _fence_off(old)
     reading = Run.objects.filter(export=old, reading=True).order_by("sequence").first()
     _refuse_if_purged(old, reading)
+    if reading is not None and not consent:
+        _ask_consent(reading, now=now)
     spec = replace(spec_of(old), name=another_name(old, "continued"))
     integration = check(spec, project=old.project, now=now, previous=spec)
     new = Export(
@@ -114,6 +118,17 @@ def _refuse_if_purged(old: Export, reading: Run | None) -> None:
         "Records that it would go on with are not kept any more: the project keeps them for a limited time. "
         "Create a new export."
     )
+
+
+def _ask_consent(reading: Run, *, now: datetime) -> None:
+    """Repeats of what the partner has taken without telling are recognised for some time only."""
+    count = reading.shards.aggregate(count=Sum("unconfirmed"))["count"]
+    if count and reading.finished_at is not None and reading.finished_at < now - REPEATS_KNOWN:
+        what = "1 record was" if count == 1 else f"{count:,} records were"
+        raise ConsentNeeded(
+            f"{what} sent without an answer more than 7 days ago. The partner recognises repeats for 7 days only: what "
+            "it has taken would count twice. Confirm that you want this."
+        )
 
 
 def _fence_off(old: Export) -> None:

@@ -20,6 +20,7 @@ from exports.lag import lags
 from exports.models import Export, Rejected, Run, Skipped
 from exports.preview import of_export, preview
 from exports.serializers import (
+    ContinueInput,
     ExportInput,
     ExportPatch,
     ExportSerializer,
@@ -117,11 +118,14 @@ class ExportViewSet(ProjectView, GenericViewSet):
         export = again.duplicate_export(export=self._own(pk), by=self.by, now=self.now)
         return self._answer(export.pk, status=201)
 
-    @extend_schema(request=None, responses={201: ExportSerializer})
+    @extend_schema(request=ContinueInput, responses={201: ExportSerializer})
     @action(detail=True, methods=["post"], url_path="continue")
     def go_on(self, request: Request, pk: int) -> Response:
-        """A new export that begins where a stopped recurring or live one stood, with what it held. Once, else 409."""
-        export = again.continue_export(export=self._own(pk), by=self.by, now=self.now)
+        """A new export that begins where a stopped recurring or live one stood, with what it held. Once, else 409.
+
+        409 also where consent is missing.
+        """
+        export = again.continue_export(export=self._own(pk), by=self.by, now=self.now, **self.given(ContinueInput))
         return self._answer(export.pk, status=201)
 
     @extend_schema(responses=PreviewSerializer)

@@ -207,6 +207,11 @@ class Detail:
         """Somebody wanted to send records again that the partner may count twice by now."""
         return self._query.get("consent") == "asked"
 
+    @property
+    def continues_with_consent(self) -> bool:
+        """Somebody wanted to continue an export of which the partner may count some records twice by now."""
+        return self._query.get("consent") == "continue"
+
     @cached_property
     def chosen(self) -> list[int]:
         """Records that were chosen when the consent was asked for."""

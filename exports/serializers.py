@@ -159,6 +159,12 @@ class ResendInput(StrictSerializer):
     )
 
 
+class ContinueInput(StrictSerializer):
+    consent = serializers.BooleanField(
+        default=False, help_text="also what was sent without an answer more than 7 days ago, which may count twice"
+    )
+
+
 class ResendAnswer(serializers.Serializer):
     """How many records have been queued by this request."""
 

@@ -164,7 +164,11 @@ def export_continue(request: ProjectRequest, project: Project, pk: int) -> HttpR
     """Continue from where it stopped, as a new export; what is refused is said on the old one."""
     old = get_object_or_404(_exports(project), pk=pk)
     try:
-        new = again.continue_export(export=old, by=actor_of(request), now=timezone.now())
+        consent = request.POST.get("consent") == "yes"
+        new = again.continue_export(export=old, consent=consent, by=actor_of(request), now=timezone.now())
+    except rejected.ConsentNeeded as error:
+        messages.error(request, str(error))
+        return redirect(f"{reverse('exports:export-view', args=[project.account_id, pk])}?consent=continue")
     except (Invalid, Refused) as error:
         messages.error(request, error.sentence if isinstance(error, Invalid) else str(error))
         return redirect("exports:export-view", project.account_id, pk)

@@ -6,6 +6,7 @@ import pytest
 
 from exports import actions, again, tick
 from exports.models import Export, Held, Run, Shard, Status
+from exports.rejected import ConsentNeeded
 from exports.spec import ExportSpec, spec_of
 from exports_portal.common.errors import Refused
 from partners.actions import disconnect
@@ -52,6 +53,20 @@ def test_a_continued_export_sends_the_rest_of_the_window_and_everything_after_it
     new = deliver(new)
     assert new.delivered == 3510 - sent
     assert len(sandbox.events()) == len(unique(sandbox)) == 3510
+
+
+def test_what_may_count_twice_is_continued_with_consent_only(capture, recurring, sandbox):
+    capture(30)
+    old = recurring()
+    sandbox.faults({"kind": "status", "status": 500})
+    deliver(old, slices=1)
+    old = stop(old)
+    assert Shard.objects.get().unconfirmed == 30
+    Run.objects.update(finished_at=now() - timedelta(days=8))
+    with pytest.raises(ConsentNeeded, match="30 records were sent without an answer"):
+        again.continue_export(export=old, by=ANN, now=now())
+    sandbox.clear_faults()
+    assert deliver(again.continue_export(export=old, consent=True, by=ANN, now=now())).delivered == 30
 
 
 def test_what_was_held_is_taken_over_and_stays_counted_on_the_old_export(capture, recurring, sandbox):
