@@ -1,6 +1,8 @@
 """Admin: notifications and what became of them. Projects change their preferences on their own page."""
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from exports_portal.common.admin import BigTableAdmin, ReadOnlyAdmin
 from notifications.models import Dispatch, Notification, Preferences, Seen
@@ -11,6 +13,9 @@ class PreferencesAdmin(ReadOnlyAdmin):
     list_display = ("project", "kinds", "emails", "webhook_host", "rejected_percent", "empty_windows", "lag_minutes")
     list_select_related = ("project",)
     exclude = ("webhook",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Preferences]:
+        return super().get_queryset(request).defer("webhook")  # it may be unreadable
 
 
 @admin.register(Notification)
