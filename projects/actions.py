@@ -4,7 +4,8 @@ Each raises PermissionDenied unless `by` is an admin of the project, and Invalid
 """
 
 import secrets
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from difflib import get_close_matches
 
@@ -19,7 +20,7 @@ from exports_portal.common.errors import Invalid
 from projects import access
 from projects.credentials import create_credential
 from projects.models import Credential, Membership, Project, Role, User
-from projects.retention import Retention, retention_of
+from projects.retention import retention_of
 from projects.zones import zone_names
 
 ACCOUNT_ID_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no pair that people mix up: 0/O, 1/I/L, U/V
@@ -69,16 +70,24 @@ def add_project(*, name: str, timezone: str, by: Actor, now: datetime) -> Projec
 
 @transaction.atomic
 def edit_project(
-    *, project: Project, name: str, timezone: str, retention: Retention | None = None, by: Actor, now: datetime
+    *,
+    project: Project,
+    name: str | None = None,
+    timezone: str | None = None,
+    retention: Mapping[str, int | None] | None = None,
+    by: Actor,
+    now: datetime,
 ) -> Project:
-    """Change a project's name and time zone, and how long it keeps its data (None: as before).
+    """Change a project's name and time zone, and how long it keeps its data (by the names of `Retention`).
 
-    Runs that exist keep their windows; later boundaries follow the new zone.
+    What is None or left out stays. Runs that exist keep their windows; later boundaries follow the new zone.
     """
     access.require(by, project, Role.ADMIN)
-    name = name.strip()
+    project.refresh_from_db(from_queryset=Project.objects.select_for_update(no_key=True))
+    name = project.name if name is None else name.strip()
+    timezone = project.timezone if timezone is None else timezone
     _check_project(name, timezone)
-    keeps = retention_of(project) if retention is None else retention
+    keeps = replace(retention_of(project), **(retention or {}))
     if errors := keeps.errors():
         raise Invalid(errors)
     before = _as_edited(project)

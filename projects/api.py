@@ -24,7 +24,7 @@ from exports_portal.common.filters import ProjectFilters
 from exports_portal.common.models import AuditEntry
 from projects import access, actions, credentials, team
 from projects.models import LEAST_DAYS, Credential, Invitation, Membership, Project, Role
-from projects.retention import Retention, field_of
+from projects.retention import field_of
 
 KEEPS = [field_of(name) for name in LEAST_DAYS]
 
@@ -60,12 +60,8 @@ class ProjectSettingsView(ProjectView):
     def patch(self, request: Request) -> Response:
         """Change its name, time zone, or for how long it keeps its data. Runs that exist keep their windows."""
         given = self.given(ProjectInput, partial=True)
-        now = {"name": self.project.name, "timezone": self.project.timezone}
-        keeps = {
-            name: given.pop(field, getattr(self.project, field)) for name, field in zip(LEAST_DAYS, KEEPS, strict=False)
-        }
-        values = {**now, **given, "retention": Retention(**keeps)}
-        project = actions.edit_project(project=self.project, **values, by=self.by, now=self.now)
+        keeps = {name: given.pop(field) for name, field in zip(LEAST_DAYS, KEEPS, strict=True) if field in given}
+        project = actions.edit_project(project=self.project, **given, retention=keeps, by=self.by, now=self.now)
         return Response(ProjectSerializer(project).data)
 
 

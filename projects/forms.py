@@ -4,7 +4,7 @@ from django import forms
 
 from exports_portal.common.forms import CardSelect
 from projects.models import LEAST_DAYS, Credential, Role
-from projects.retention import Retention, field_of
+from projects.retention import field_of
 from projects.zones import zone_names
 
 KIND_HINTS = {
@@ -51,8 +51,9 @@ class ProjectForm(forms.Form):
     def retention_fields(self) -> list[forms.BoundField]:
         return [field for field in self if field.name.startswith("keep_")]
 
-    def cleaned_retention(self) -> Retention:
-        return Retention(**{name: self.cleaned_data[field_of(name)] for name in LEAST_DAYS})
+    def cleaned_retention(self) -> dict[str, int | None]:
+        """By the names of `Retention`."""
+        return {name: self.cleaned_data[field_of(name)] for name in LEAST_DAYS}
 
 
 class InviteForm(forms.Form):

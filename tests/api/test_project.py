@@ -8,8 +8,9 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from projects.actions import edit_project
 from projects.credentials import create_credential, credential_for_token
-from projects.models import Role
+from projects.models import Project, Role
 from tests.factories import TESTS, ExportFactory, MembershipFactory, RejectedFactory, RunFactory
 
 
@@ -36,6 +37,15 @@ def test_the_project_is_read_and_changed(api, project):
     assert set(api.patch("/api/v1/project/", {"keep_events_days": 0}).json()) == {"keep_events_days"}
     project.refresh_from_db()
     assert (project.timezone, project.keep_events_days) == ("Europe/Berlin", 400)
+
+
+def test_what_a_change_leaves_out_stays_as_somebody_has_set_it_meanwhile(project):
+    old = Project.objects.get(pk=project.pk)
+    edit_project(project=project, timezone="Asia/Tokyo", retention={"events": 400}, by=TESTS, now=timezone.now())
+    edit_project(project=old, name="Chai", retention={"runs": 90}, by=TESTS, now=timezone.now())
+    project.refresh_from_db()
+    assert (project.name, project.timezone) == ("Chai", "Asia/Tokyo")
+    assert (project.keep_events_days, project.keep_runs_days) == (400, 90)
 
 
 def test_a_read_only_token_reads_and_changes_nothing(reader, project):

@@ -1,13 +1,16 @@
 """What changes under a running export: its project's zone, a partner that refuses for days, many exports at once."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from exports import runs, tick
 from exports.models import Export, Status
+from exports_portal.common.models import AuditEntry
 from projects.actions import edit_project
+from projects.models import Project
 from tests.exports.conftest import ANN, deliver, now, skip_waits, work_once
 
 
@@ -31,6 +34,19 @@ def test_a_start_still_to_come_moves_with_the_zone(recurring, project):
     export.refresh_from_db()
     assert export.captured_from.astimezone(project.tz).hour == 0
     assert export.next_run_at == export.captured_from + timedelta(days=1)
+
+
+def test_a_name_from_an_old_form_hides_no_change_of_the_zone(recurring, project):
+    export = recurring(days_back=-2, every_hours=24)
+    old = Project.objects.get(pk=project.pk)
+    before = old.timezone
+    edit_project(project=project, name="Shop", timezone="America/New_York", by=ANN, now=now())
+    tick.tick(now=now())
+    edit_project(project=old, name="Chai", timezone=before, by=ANN, now=now())
+    tick.tick(now=now())
+    export.refresh_from_db()
+    assert export.next_run_at.astimezone(ZoneInfo(before)).hour == 0
+    assert AuditEntry.objects.filter(action="project.edit").latest("pk").before["timezone"] == "America/New_York"
 
 
 def test_three_days_without_an_accepted_request_stop_the_export_with_its_reason(capture, one_time, sandbox):
