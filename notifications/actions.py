@@ -87,24 +87,29 @@ def is_quiet(*, project: Project, kind: str, topic: str, since: datetime) -> boo
 def save_preferences(
     *,
     project: Project,
-    kinds: Sequence[str],
-    emails: Sequence[str],
-    rejected_percent: int,
-    empty_windows: int,
-    lag_minutes: int,
+    kinds: Sequence[str] | None = None,
+    emails: Sequence[str] | None = None,
+    rejected_percent: int | None = None,
+    empty_windows: int | None = None,
+    lag_minutes: int | None = None,
     by: Actor,
     now: datetime,
 ) -> Preferences:
-    """What the project hears of, from which limits on, and by mail to whom. Raises Invalid, PermissionDenied."""
+    """What the project hears of, from which limits on, and by mail to whom; what is None stays.
+
+    Raises Invalid, PermissionDenied.
+    """
     access.require(by, project, Role.ADMIN)
     preferences = _locked(project)
     before = {name: getattr(preferences, name) for name in CHANGEABLE}
-    if unknown := set(kinds) - set(CHOSEN):
-        raise Invalid({"kinds": [f"“{sorted(unknown)[0]}” is none of: {', '.join(CHOSEN)}."]})
-    preferences.kinds = [str(kind) for kind in CHOSEN if kind in kinds]
-    preferences.emails = list(dict.fromkeys(email.strip().lower() for email in emails if email.strip()))
-    preferences.rejected_percent, preferences.empty_windows = rejected_percent, empty_windows
-    preferences.lag_minutes = lag_minutes
+    if kinds is not None:
+        preferences.kinds = _known(kinds)
+    if emails is not None:
+        preferences.emails = list(dict.fromkeys(email.strip().lower() for email in emails if email.strip()))
+    limits = {"rejected_percent": rejected_percent, "empty_windows": empty_windows, "lag_minutes": lag_minutes}
+    for name, limit in limits.items():
+        if limit is not None:
+            setattr(preferences, name, limit)
     _check(preferences)
     preferences.save()
     after = {name: getattr(preferences, name) for name in CHANGEABLE}
@@ -118,6 +123,12 @@ def save_preferences(
         after=after,
     )
     return preferences
+
+
+def _known(kinds: Sequence[str]) -> list[str]:
+    if unknown := set(kinds) - set(CHOSEN):
+        raise Invalid({"kinds": [f"“{sorted(unknown)[0]}” is none of: {', '.join(CHOSEN)}."]})
+    return [str(kind) for kind in CHOSEN if kind in kinds]
 
 
 def _check(preferences: Preferences) -> None:
@@ -139,7 +150,10 @@ def _check(preferences: Preferences) -> None:
 
 @transaction.atomic
 def set_webhook(*, project: Project, url: str, by: Actor, now: datetime) -> str:
-    """Call this address from now on; returns the secret that signs the calls, a new one each time: show it once."""
+    """Call this address from now on; returns the secret that signs the calls, a new one each time: show it once.
+
+    Raises Invalid for what is no address to call, PermissionDenied.
+    """
     access.require(by, project, Role.ADMIN)
     url = url.strip()
     if fault := webhook.fault_of(url):
@@ -155,7 +169,10 @@ def set_webhook(*, project: Project, url: str, by: Actor, now: datetime) -> str:
 
 @transaction.atomic
 def remove_webhook(*, project: Project, by: Actor, now: datetime) -> None:
-    """Call nobody any more; harmless when nobody is called. Calls that still wait are given up."""
+    """Call nobody any more; harmless when nobody is called. Calls that still wait are given up.
+
+    Raises PermissionDenied.
+    """
     access.require(by, project, Role.ADMIN)
     preferences = _locked(project)
     if not preferences.webhook_host:
@@ -166,8 +183,12 @@ def remove_webhook(*, project: Project, by: Actor, now: datetime) -> None:
     _record_host(preferences, before, by=by, now=now)
 
 
+@transaction.atomic
 def send_test(*, project: Project, by: Actor, now: datetime) -> Notification:
-    """Send a notification to everybody that the project named. Raises Refused when it named nobody."""
+    """Send a notification to everybody that the project named.
+
+    Raises Refused when it named nobody, PermissionDenied.
+    """
     access.require(by, project, Role.ADMIN)
     preferences = preferences_of(project)
     if not preferences.emails and not preferences.webhook_host:

@@ -88,9 +88,7 @@ class NotificationViewSet(ProjectView, GenericViewSet):
     def edit(self, request: Request) -> Response:
         """Change some of it."""
         given = self.given(PreferencesInput, partial=True)
-        known = actions.preferences_of(self.project)
-        values = {name: given.get(name, getattr(known, name)) for name in actions.CHANGEABLE}
-        saved = actions.save_preferences(project=self.project, **values, by=self.by, now=self.now)
+        saved = actions.save_preferences(project=self.project, **given, by=self.by, now=self.now)
         return Response(PreferencesSerializer(saved).data)
 
     @extend_schema(request=WebhookInput, responses=WebhookSerializer)

@@ -60,8 +60,5 @@ def inbox(settings: Any) -> Iterator[Inbox]:
 
 
 def prefer(project: Project, **more: Any) -> None:
-    """Save preferences, defaults unless said otherwise."""
-    preferences = actions.preferences_of(project)
-    names = ("kinds", "emails", "rejected_percent", "empty_windows", "lag_minutes")
-    values = {name: getattr(preferences, name) for name in names} | more
-    actions.save_preferences(project=project, **values, by=ANN, now=timezone.now())
+    """Save preferences; the others stay."""
+    actions.save_preferences(project=project, **more, by=ANN, now=timezone.now())

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import connection
+from django.db import DataError, connection
 from django.utils import timezone
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from exports_portal.common import bells, heartbeat
+from exports_portal.common.audit import Actor
 from notifications import actions, dispatch, tasks
 from notifications.actions import News
 from notifications.models import Dispatch, Kind, Notification, Preferences
@@ -217,6 +218,14 @@ def test_bells_ring_once_the_notification_is_stored(project) -> None:
     with heartbeat.connect() as redis:
         (message,) = redis.lrange("bulk", 0, -1)
     assert json.loads(message)["headers"]["task"] == "notifications.tasks.send"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_test_that_the_audit_log_does_not_take_is_not_sent(project) -> None:
+    prefer(project, emails=["ops@example.com"])
+    with pytest.raises(DataError):
+        actions.send_test(project=project, by=Actor(None, "x" * 1_000), now=timezone.now())
+    assert not Dispatch.objects.exists()
 
 
 def test_the_secret_is_encrypted_and_new_each_time(project, hook: HTTPServer) -> None:
