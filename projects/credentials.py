@@ -48,24 +48,29 @@ def create_credential(
 @transaction.atomic
 def revoke_credential(*, credential: Credential, by: Actor, now: datetime) -> None:
     """Refuse the credential from now on; harmless when it is revoked already."""
-    require(by, credential.project, Role.ADMIN)
-    if Credential.objects.filter(pk=credential.pk, revoked_at=None).update(revoked_at=now):
-        _record("credential.revoke", credential, by=by, now=now)
-    credential.refresh_from_db(fields=["revoked_at"])
+    _revoke(credential, by=by, now=now)
 
 
 @transaction.atomic
 def rotate_credential(*, credential: Credential, by: Actor, now: datetime) -> tuple[Credential, str]:
     """Revoke a credential and make another in its place; the second value is the plain one, to be shown once.
 
-    Raises Refused for a revoked one.
+    Raises Refused for a revoked one: of two who rotate it at once, one makes a new one.
     """
-    if credential.revoked_at is not None:
+    if not _revoke(credential, by=by, now=now):
         raise Refused(f"{credential} has been revoked. Create a new one instead.")
     what = {"kind": credential.kind, "label": credential.label, "access": credential.access}
-    made = create_credential(project=credential.project, **what, by=by, now=now)
-    revoke_credential(credential=credential, by=by, now=now)
-    return made
+    return create_credential(project=credential.project, **what, by=by, now=now)
+
+
+def _revoke(credential: Credential, *, by: Actor, now: datetime) -> bool:
+    """Whether it was in use until now."""
+    require(by, credential.project, Role.ADMIN)
+    was_live = Credential.objects.filter(pk=credential.pk, revoked_at=None).update(revoked_at=now)
+    if was_live:
+        _record("credential.revoke", credential, by=by, now=now)
+    credential.refresh_from_db(fields=["revoked_at"])
+    return bool(was_live)
 
 
 def _check(kind: str, label: str, access: str) -> None:

@@ -101,6 +101,15 @@ def test_rotating_makes_the_same_anew_and_revokes_the_old():
         rotate_credential(credential=old, by=TESTS, now=timezone.now())
 
 
+def test_two_who_rotate_at_once_make_one():
+    token_for(ProjectFactory())
+    first, second = Credential.objects.get(), Credential.objects.get()  # both loaded before either acts
+    rotate_credential(credential=first, by=TESTS, now=timezone.now())
+    with pytest.raises(Refused, match="Create a new one"):
+        rotate_credential(credential=second, by=TESTS, now=timezone.now())
+    assert Credential.objects.filter(revoked_at=None).count() == 1
+
+
 def test_what_is_revoked_opens_nothing_and_revoking_twice_is_harmless():
     project = ProjectFactory()
     token = token_for(project)
