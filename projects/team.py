@@ -177,10 +177,14 @@ def remove_member(*, membership: Membership, by: Actor, now: datetime) -> None:
 
 @transaction.atomic
 def delete_user(*, user: User, by: Actor, now: datetime) -> None:
-    """Delete an account, which leaves its projects first. Raises Refused for the last admin of one."""
+    """Delete an account, which leaves its projects first. Raises Refused for the last admin of one.
+
+    What it invited to ends, also where it was no member: a superuser invites anywhere.
+    """
     _require_above(by, user)
     for membership in user.memberships.select_related("project").order_by("project"):
         remove_member(membership=membership, by=by, now=now)
+    end_invitations(user=user, by=by, now=now)
     audit.record(action="user.delete", by=by, now=now, project_id=None, target=user, before={"email": user.email})
     user.delete()
 
@@ -192,6 +196,12 @@ def prepare_deactivation(*, user: User, by: Actor, now: datetime) -> None:
     """
     for membership in user.memberships.select_related("project").order_by("project"):
         _refuse_if_last_admin(_locked(membership))
+    end_invitations(user=user, by=by, now=now)
+
+
+@transaction.atomic
+def end_invitations(*, user: User, by: Actor, now: datetime) -> None:
+    """Revoke what a user invited to, in every project: for whoever loses the rights of a superuser."""
     _revoke_all(Invitation.objects.filter(created_by=user), by=by, now=now)
 
 

@@ -82,8 +82,11 @@ class UserAdmin(VerbAdmin, DjangoUserAdmin):
         return super().has_delete_permission(request, obj) and _is_above(request, obj)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        by, now = actor_of(request), timezone.now()
         if change and "is_active" in form.changed_data and not obj.is_active:
-            team.prepare_deactivation(user=obj, by=actor_of(request), now=timezone.now())
+            team.prepare_deactivation(user=obj, by=by, now=now)
+        if change and "is_superuser" in form.changed_data and not obj.is_superuser:
+            team.end_invitations(user=obj, by=by, now=now)  # before it is saved: it may be their own right
         super().save_model(request, obj, form, change)
         before, after = _changes(form, obj, change)
         _record(request, "edit" if change else "create", obj, before=before, after=after)

@@ -424,6 +424,23 @@ def test_the_last_admin_of_a_project_is_not_deactivated(root, db):
     assert (entry.project_id, entry.before["is_active"], entry.after["is_active"]) == (member.project_id, True, False)
 
 
+def test_who_is_no_superuser_any_more_comes_back_by_no_invitation_of_their_own(root, db):
+    user = User.objects.get()  # themselves
+    made = invite(
+        project=ProjectFactory(),
+        email="mira@example.com",
+        role="admin",
+        by=Actor(user.pk, user.email),
+        now=timezone.now(),
+    )
+    body = {"email": user.email, "items_per_page": 20, "is_active": "on", "is_staff": "on"}
+    assert root.post(address(User, "change", user.pk), body).status_code == 302
+    user.refresh_from_db()
+    assert not user.is_superuser
+    made.invitation.refresh_from_db()
+    assert made.invitation.revoked_at is not None
+
+
 def test_a_password_that_is_set_here_stands_in_the_audit_log(root, db):
     user = UserFactory()
     body = {"usable_password": "true", "password1": "a much better passphrase", "password2": "a much better passphrase"}

@@ -145,6 +145,13 @@ def test_who_is_no_admin_any_more_comes_back_by_no_invitation_of_their_own(leave
     assert AuditEntry.objects.filter(action="invitation.revoke", project_id=other.project_id).count() == 1
 
 
+def test_with_a_deleted_superuser_their_invitations_to_any_project_end():
+    root, project = UserFactory(superuser=True), ProjectFactory()
+    made = act(team.invite, by=actor(root), project=project, email="mira@example.com", role="admin")
+    act(team.delete_user, user=root)
+    assert team.invitation_of(made.link.split("/")[-2], now=timezone.now()) is None
+
+
 def test_an_admin_may_step_down_with_open_invitations():
     other = MembershipFactory(role=Role.ADMIN)
     leaver = MembershipFactory(project=other.project, role=Role.ADMIN)
