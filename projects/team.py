@@ -61,6 +61,7 @@ def invite(*, project: Project, email: str, role: str, site: str = "", by: Actor
 @transaction.atomic
 def _invite(project: Project, email: str, role: str, *, by: Actor, now: datetime) -> tuple[Invitation, str]:
     access.require(by, project, Role.ADMIN)
+    _hold(project.pk)
     email = email.strip().lower()
     errors = {"email": email_errors(email), "role": role_errors(role)}
     if not errors["email"] and project.memberships.filter(user__email=email).exists():
@@ -231,11 +232,16 @@ def _require_above(by: Actor, user: User) -> None:
 
 def _locked(membership: Membership) -> Membership:
     """The row as it is, with its project held: two admins do not demote each other at once."""
-    Project.objects.select_for_update(no_key=True).get(pk=membership.project_id)
+    _hold(membership.project_id)
     found = Membership.objects.select_related("user", "project").filter(pk=membership.pk).first()
     if found is None:
         raise Refused("Somebody has removed this member meanwhile.")
     return found
+
+
+def _hold(project_id: int) -> None:
+    """Until the end of the transaction nobody else changes the project's team, nor invites to it."""
+    Project.objects.select_for_update(no_key=True).get(pk=project_id)
 
 
 def _refuse_if_last_admin(membership: Membership) -> None:

@@ -160,7 +160,11 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         password = form.cleaned_data.get("password", "")
         joined.append(team.accept(invitation=found, user=user, password=password, by=by, now=now))
 
-    if accepts(form, join):
+    try:
+        accepted = accepts(form, join)
+    except Refused as refused:  # accepted or revoked since it was looked up
+        return _invitation(request, refused=str(refused), status=404)
+    if accepted:
         if user is None:
             login(request, joined[0], backend=LOGIN_BACKEND)
         messages.success(request, f"Welcome to {found.project.name}")

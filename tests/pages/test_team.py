@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from exports_portal.common.models import AuditEntry
 from projects.models import Membership, Project, Role, User
-from projects.team import invite
+from projects.team import invite, revoke_invitation
 from tests.factories import PASSWORD, TESTS, MembershipFactory, ProjectFactory, UserFactory
 from tests.pages.html import Site, body, text
 from tests.portal import wait_until
+from tests.projects.racing import while_uncommitted
 
 NEW = "a much better passphrase"
 
@@ -113,6 +114,19 @@ def test_an_invitation_is_revoked(site: Site, team: str, project: Project) -> No
     gone = Client().get(link)
     assert gone.status_code == 404
     assert "Ask for a new one" in text(gone)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_comes_second_to_an_invitation_is_told_so(site: Site, team: str, project: Project) -> None:
+    link = link_in(site.post(f"{team}invite/", {"email": "mira@example.com", "role": "viewer"}))
+    invitation, mira = project.invitations.get(), Client()
+    late = while_uncommitted(
+        lambda: revoke_invitation(invitation=invitation, by=TESTS, now=timezone.now()),
+        lambda: mira.post(link, {"password": NEW, "again": NEW}),
+    )
+    assert late.status_code == 404
+    assert "Ask for a new one" in text(late)
+    assert not User.objects.filter(email="mira@example.com").exists()
 
 
 def test_a_role_is_changed_and_a_member_removed(site: Site, team: str, member: Membership) -> None:

@@ -14,6 +14,7 @@ from projects.actions import set_password
 from projects.models import Invitation, Membership, Role, User
 from projects.password_links import password_links
 from tests.factories import PASSWORD, TESTS, MembershipFactory, ProjectFactory, UserFactory
+from tests.projects.racing import while_uncommitted
 
 pytestmark = pytest.mark.django_db
 
@@ -61,6 +62,13 @@ def test_an_invitation_ends_after_a_week_when_revoked_or_when_a_newer_one_is_mad
     assert team.invitation_of(other, now=timezone.now()) is None
     actions = list(AuditEntry.objects.order_by("id").values_list("action", flat=True))
     assert actions == ["invitation.create", "invitation.revoke", "invitation.create", "invitation.revoke"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_invite_the_same_at_once_leave_one_link():
+    project = ProjectFactory()
+    while_uncommitted(lambda: invited(project), lambda: invited(project))
+    assert project.invitations.open(timezone.now()).count() == 1
 
 
 def test_a_weak_password_takes_nothing():
