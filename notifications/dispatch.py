@@ -22,6 +22,7 @@ LONGEST_WAIT = timedelta(hours=4)
 AT_ONCE = 100  # bells of one tick
 RING_AGAIN = timedelta(seconds=60)  # a worker that dies while it sends
 LONGEST_TRY = 40  # seconds: an answer that drips byte by byte never exceeds the time-out of a single read
+TOLD = (webhook.CallFailed, SMTPException, OSError, SecretUnreadable)  # by their text
 
 
 class _Gone(Exception):
@@ -46,17 +47,22 @@ def send(dispatch_id: int, *, now: datetime) -> None:
             _mail(dispatch)
         else:
             _call(dispatch, now=now)
-    except (webhook.CallFailed, SMTPException, OSError, SecretUnreadable, SoftTimeLimitExceeded) as error:
-        dispatch.last_error = str(error) or type(error).__name__
-        if isinstance(error, SoftTimeLimitExceeded):
-            dispatch.last_error = f"It took longer than {LONGEST_TRY} seconds."
-        dispatch.next_try_at = None if dispatch.attempts >= GIVE_UP else now + wait_after(dispatch.attempts)
     except _Gone as error:
         dispatch.last_error, dispatch.next_try_at = str(error), None
+    except Exception as error:  # a try that failed counts whatever the reason, or it would be repeated for ever
+        dispatch.last_error = _why(error)
+        dispatch.next_try_at = None if dispatch.attempts >= GIVE_UP else now + wait_after(dispatch.attempts)
     else:
         dispatch.sent_at, dispatch.next_try_at, dispatch.last_error = now, None, ""
     dispatch.save(update_fields=["recipient", "attempts", "sent_at", "next_try_at", "last_error"])
     _say(dispatch)
+
+
+def _why(error: Exception) -> str:
+    """For people. Of an error that nobody foresaw only its kind: the text may show the webhook's address."""
+    if isinstance(error, SoftTimeLimitExceeded):
+        return f"It took longer than {LONGEST_TRY} seconds."
+    return (str(error) if isinstance(error, TOLD) else "") or type(error).__name__
 
 
 def wait_after(attempts: int) -> timedelta:

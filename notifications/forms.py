@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from notifications.models import CHOSEN, Kind
+from notifications.webhook import URL_CHARACTERS
 
 
 class EmailsField(forms.CharField):
@@ -36,7 +37,7 @@ class WebhookForm(forms.Form):
     url = forms.CharField(
         label="Address",
         required=False,
-        max_length=2_000,
+        max_length=URL_CHARACTERS,
         widget=forms.TextInput(
             attrs={"placeholder": "https://…", "autocomplete": "off", "spellcheck": "false", "data-first": True}
         ),

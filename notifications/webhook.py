@@ -58,9 +58,14 @@ def fault_of(url: str) -> str:
     except ValueError:
         return "This is not an address."
     if any(char.isspace() or not char.isprintable() for char in url) or len(url) > URL_CHARACTERS:
-        return "The address must not contain spaces or control characters, nor be longer than 2,000 characters."
+        return (
+            "The address must not contain spaces or control characters, nor be longer than "
+            f"{URL_CHARACTERS:,} characters."
+        )
     if parts.scheme not in ("https", "http") or not host:
         return "Enter an address that begins with https://."
+    if not host.isascii():  # certificates and the header Host have no other form
+        return "Write the host’s name in its ASCII form (xn--…)."
     if parts.username or parts.password:
         return "Leave user and password out of the address: calls are signed."
     if _is_closed(host):

@@ -148,6 +148,16 @@ def test_waits_grow_and_end(project, hook: HTTPServer) -> None:
     assert (row.attempts, row.next_try_at, row.sent_at) == (dispatch.GIVE_UP, None, None)
 
 
+def test_an_error_that_nobody_foresaw_counts_and_shows_no_address(project, hook: HTTPServer) -> None:
+    """As that of an international name, which could be entered once."""
+    Preferences.objects.update(webhook={"url": "http://127.0.0.1:port/5ecret", "secret": "whsec_"})
+    tell(project)
+    work()
+    row = Dispatch.objects.get()
+    assert (row.attempts, row.sent_at, row.last_error) == (1, None, "ValueError")
+    assert row.next_try_at is not None
+
+
 def test_calls_to_a_webhook_that_was_removed_are_given_up(project, hook: HTTPServer) -> None:
     tell(project)
     actions.remove_webhook(project=project, by=ANN, now=timezone.now())

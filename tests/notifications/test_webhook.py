@@ -161,6 +161,7 @@ def test_errors_name_the_host_and_no_more(httpserver: HTTPServer, loopback_allow
         "https://hook.example:99999/",
         "https://[::1/",
         "http://hook.example/",
+        "https://例え.jp/",
         f"https://hook.example/{'x' * 2000}",
     ],
 )
@@ -177,6 +178,13 @@ def test_an_address_inside_a_network_is_refused_where_it_is_entered(settings, ho
     assert "inside a network" in webhook.fault_of(f"https://{host}/hook")
     settings.PORTAL_WEBHOOK_NETWORKS = [ipaddress.ip_network(net) for net in ("0.0.0.0/0", "::/0")]
     assert webhook.fault_of(f"https://{host}/hook") == ""
+
+
+def test_international_names_are_asked_for_in_their_ascii_form(settings) -> None:
+    settings.PORTAL_WEBHOOK_NETWORKS = [ipaddress.ip_network("0.0.0.0/0")]
+    for scheme in ("http", "https"):
+        assert "xn--" in webhook.fault_of(f"{scheme}://例え.jp/")
+        assert webhook.fault_of(f"{scheme}://xn--r8jz45g.jp/") == ""
 
 
 def test_https_addresses_are_taken(settings) -> None:
