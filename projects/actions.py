@@ -1,6 +1,7 @@
 """The verbs of projects and users: pages and commands call these.
 
-Each raises PermissionDenied unless `by` is an admin of the project, and Invalid for wrong input.
+Each raises Invalid for wrong input, and PermissionDenied unless `by` is an admin of the project; projects are made by
+superusers. `make_user`, `set_password` and `record_user` ask for no role: their callers did, or act for the user.
 """
 
 import secrets

@@ -1,6 +1,7 @@
 """Forms of the project's own pages."""
 
 from django import forms
+from django.contrib.auth.password_validation import password_validators_help_text_html
 
 from exports_portal.common.forms import CardSelect
 from projects.models import LEAST_DAYS, Credential, Role
@@ -74,7 +75,7 @@ class NewPasswordForm(forms.Form):
         label="Password",
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="At least eight characters, not only digits, and none that everybody uses.",
+        help_text=password_validators_help_text_html(),
     )
     again = forms.CharField(
         label="The same password again",

@@ -9,7 +9,9 @@ MOST_DAYS = 36_500
 
 @dataclass(frozen=True)
 class Retention:
-    """Days: events and profile updates since their capture, rejected and skipped records and runs since a run's end."""
+    """Days: events and profile updates since their capture, rejected and skipped records and runs since the end of
+    the run, the audit log since the act.
+    """
 
     events: int | None = None
     rejected: int | None = None

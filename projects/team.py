@@ -89,7 +89,8 @@ def _mail(invitation: Invitation, link: str, by: Actor) -> bool:
 
     The text is in part the project's, so that no project may send it to half the world.
     """
-    context = {"invitation": invitation, "inviter": by.name if by.id else "", "link": link}
+    about = {"invitation": invitation, "inviter": by.name if by.id else ""}
+    context = {**about, "link": link, "days": INVITATION_LASTS.days}
     message = EmailMessage(
         subject=" ".join(f"Join {invitation.project.name} in the Exports Portal".split()),
         body=render_to_string("registration/invitation_mail.txt", context),

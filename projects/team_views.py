@@ -54,7 +54,7 @@ def invite(request: ProjectRequest, project: Project) -> HttpResponse:
             title="Invitation",
             told=_invited(made[0]),
             link=made[0].link,
-            hint="It is good for 7 days.",
+            hint=f"It is good for {team.INVITATION_LASTS.days} days.",
         )
     return _form(request, project, form, title="Invite a member", button="Create the link")
 
@@ -193,7 +193,7 @@ def _confirm(
 ) -> HttpResponse:
     what = {"title": title, "text": text, "button": button, "refused": refused}
     context = {**what, "url": request.path, "close_url": _team_url(project), "project": project}
-    page, part = "projects/confirm_page.html", "components/confirm.html"
+    page, part = "projects/team_confirm_page.html", "components/confirm.html"
     return render_for(request, context, page=page, part=part, status=422 if refused else 200)
 
 

@@ -75,6 +75,7 @@ def test_an_invitation_is_mailed_too(site: Site, team: str, project: Project) ->
     assert (message.to, message.bcc) == (["mira@example.com"], [])
     assert message.subject == "Join Kirana Bcc: all@example.com in the Exports Portal"
     assert "asha.rao@example.com invites you" in message.body
+    assert "within 7 days" in message.body
     assert f"http://testserver{link_in(response)}\n" in message.body
 
 
@@ -127,6 +128,22 @@ def test_who_comes_second_to_an_invitation_is_told_so(site: Site, team: str, pro
     assert late.status_code == 404
     assert "Ask for a new one" in text(late)
     assert not User.objects.filter(email="mira@example.com").exists()
+
+
+def test_its_pages_stand_under_team(site: Site, team: str, project: Project, member: Membership) -> None:
+    invite(project=project, email="mira@example.com", role="viewer", by=TESTS, now=timezone.now())
+    own = [f"{member.pk}/{page}/" for page in ("role", "password", "remove")]
+    for page in ("", "invite/", f"invitations/{project.invitations.get().pk}/revoke/", *own):
+        shown = body(site.get(f"{team}{page}"))
+        assert re.search(r'<a class="side-link" href="[^"]*/team/" aria-current="page">', shown), page
+        assert re.search(r"<h1[^>]*>Team</h1>", shown), page
+
+
+def test_the_password_page_of_an_invitation_tells_the_rules_that_hold(project: Project) -> None:
+    made = invite(project=project, email="mira.sharma@example.com", role="viewer", by=TESTS, now=timezone.now())
+    assert "too similar to your other personal information" in text(Client().get(made.link))
+    weak = Client().post(made.link, {"password": "mira.sharma", "again": "mira.sharma"})
+    assert "too similar to the email" in text(weak)
 
 
 def test_a_role_is_changed_and_a_member_removed(site: Site, team: str, member: Membership) -> None:
