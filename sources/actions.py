@@ -32,13 +32,17 @@ def create_source(*, project: Project, spec: SourceSpec, by: Actor, now: datetim
 
 @transaction.atomic
 def edit_source(*, source: Source, spec: SourceSpec, by: Actor, now: datetime) -> Source:
-    """Change all but the account. A fault is forgotten, and it goes on. Raises Invalid and Refused."""
+    """Change all but the account. A fault is forgotten, and it goes on. Raises Invalid and Refused.
+
+    The turn under way is over: what it still holds in memory is the old zone, passcode and events.
+    """
     access.require(by, source.project, Role.ADMIN)
     source = _locked(source)
     before = _shown(source)
     if spec.timezone != source.timezone and source.pulls.filter(captured__gt=0).exists():
         raise Invalid({"timezone": [ZONE_IS_FIXED]})
     source.fault, source.last_error, source.failures, source.not_before = "", "", 0, None
+    source.fence, source.lease_until = source.fence + 1, None
     _apply(source, replace(spec, account_id=source.account_id), now=now)
     after = _shown(source)
     audit.record(

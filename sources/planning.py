@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from django.db import transaction
+
 from sources.models import Pull, Source
 
 GRACE = timedelta(hours=3)  # devices send what happened before midnight a little later
@@ -37,5 +39,17 @@ def plan(source: Source, *, now: datetime) -> None:
 def plan_due(*, now: datetime) -> None:
     """Plan for each source that lacks its last day; nothing is written where nothing is new."""
     for source in Source.objects.filter(stopped_at=None).defer("passcode"):
-        if source.planned_to is None or source.planned_to < last_day(source, now=now):
-            plan(source, now=now)
+        if _lacks_days(source, now=now):
+            _plan_locked(source.pk, now=now)
+
+
+def _lacks_days(source: Source, *, now: datetime) -> bool:
+    return source.planned_to is None or source.planned_to < last_day(source, now=now)
+
+
+@transaction.atomic
+def _plan_locked(pk: int, *, now: datetime) -> None:
+    """By its row as it is under the lock: it may have been edited since. One that is locked has its turn next time."""
+    source = Source.objects.select_for_update(skip_locked=True).filter(pk=pk, stopped_at=None).defer("passcode").first()
+    if source is not None and _lacks_days(source, now=now):
+        plan(source, now=now)

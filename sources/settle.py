@@ -34,7 +34,7 @@ SELECT %(project)s, t.mark, t.captured, %(pull)s, %(walk)s, t.met
 
 
 class Lost(Exception):
-    """The lease is somebody else's, or the source was stopped: nothing was written."""
+    """The lease is somebody else's, or the source was edited or stopped: nothing was written."""
 
 
 class _Read(NamedTuple):

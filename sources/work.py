@@ -203,8 +203,8 @@ class _Turn:
         return _backoff(failures)
 
     def _fault(self, why: str) -> None:
-        Source.objects.filter(pk=self.source.pk, fence=self.fence).update(fault=why, last_error="")
-        log.error("source.fault", source=self.source.pk, why=why)
+        if Source.objects.filter(pk=self.source.pk, fence=self.fence).update(fault=why, last_error=""):
+            log.error("source.fault", source=self.source.pk, why=why)
 
 
 def _backoff(failures: int) -> float:

@@ -39,6 +39,7 @@ class Account:
         self.faults: list[tuple[int, Any]] = []
         self.asked: list[Request] = []
         self.on_page: Callable[[], None] = lambda: None
+        self.on_fault: Callable[[], None] = lambda: None
         server.expect_request("/1/events.json").respond_with_handler(self.answer)
 
     def answer(self, request: Request) -> Response:
@@ -46,6 +47,8 @@ class Account:
         raw = request.query_string.decode()
         if self.faults:
             status, content = self.faults.pop(0)
+            self.on_fault()
+            connection.close()  # of this thread, which ends
             return _json(content, status)
         if raw.startswith("cursor="):
             return self._page(raw.removeprefix("cursor="))
