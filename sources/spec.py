@@ -4,14 +4,13 @@ The web form and the REST API both fill a SourceSpec; the rules stand here once.
 """
 
 from dataclasses import dataclass, field, fields, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from exports_portal.common.errors import Invalid
 from projects.zones import zone_names
 from sources.clevertap import REGIONS
 from sources.models import Source
-from sources.planning import PULLS
 
 NAMES = 100
 NAME_CHARACTERS = 512
@@ -60,12 +59,6 @@ class SourceSpec:
             return {"date_from": [f"The first day must lie between {FIRST_DAY:%d %b %Y} and today."]}
         if self.date_to is not None and self.date_to < self.date_from:
             return {"date_to": ["The last day lies before the first."]}
-        days = (min(self.date_to or today, today) - self.date_from) // timedelta(days=1) + 1
-        if days * len(self.events) > PULLS:
-            names = len(self.events)
-            return {
-                "date_from": [f"{days:,} days of {names} events are too many. Take fewer days, or several sources."]
-            }
         return {}
 
 

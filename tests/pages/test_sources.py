@@ -80,6 +80,7 @@ def test_wrong_input_is_named_at_its_field(site: Site, root: str, field: str, va
 def test_too_many_days_are_refused_before_they_are_planned(site: Site, root: str) -> None:
     many = {**GIVEN, "events": "\n".join(f"E{n}" for n in range(100)), "date_from": "2020-01-01"}
     assert "are too many" in text(site.post(f"{root}new/", many))
+    assert not Source.objects.exists()
 
 
 def test_an_account_is_imported_by_one_source(site: Site, root: str, source: Source) -> None:

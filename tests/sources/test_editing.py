@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from exports_portal.common.errors import Invalid
 from projects.models import Project
 from sources import actions
-from sources.models import Source
+from sources.models import Pull, Source
 from sources.planning import plan_due
 from sources.spec import spec_of
 from tests.events.capture import NOW, stored
@@ -80,3 +81,51 @@ def test_days_are_planned_by_the_edit_that_was_under_way(project: Project) -> No
     plan_due(now=tomorrow)
     days = {("Other", FIRST), ("Other", FIRST + timedelta(days=1))}
     assert set(source.pulls.values_list("name", "day")) == days
+
+
+def test_a_source_of_many_events_can_be_edited_however_old_it_is(project: Project) -> None:
+    names = [f"E{number}" for number in range(100)]
+    source = source_of(project, events=names, date_to=None)
+    later = NOW + timedelta(days=210)
+    plan_due(now=later)
+    source.pulls.update(state=Pull.State.DONE)
+    edit(source, now=later, passcode="the-new-one-of-clevertap")
+    source.refresh_from_db()
+    assert (source.passcode, source.pulls.count()) == ("the-new-one-of-clevertap", 21_100)
+    edit(source, now=later, events=[*names[1:], "New"])
+    assert set(source.pulls.filter(state=Pull.State.WAITING).values_list("name", flat=True)) == {"New"}
+
+
+def test_an_edit_adds_only_so_many_days_at_once(project: Project) -> None:
+    source = source_of(project, events=[f"E{number}" for number in range(100)])
+    with pytest.raises(Invalid, match="20,100 days to read, one for each event, are too many: 20,000 at once"):
+        edit(source, date_from=FIRST - timedelta(days=201))
+    assert source.pulls.count() == 100
+    edit(source, date_from=FIRST - timedelta(days=200))
+    source.refresh_from_db()
+    edit(source, date_from=FIRST - timedelta(days=201))
+    assert source.pulls.count() == 20_200
+
+
+def test_a_day_that_is_over_adds_its_own_pulls_only(project: Project) -> None:
+    source = source_of(project, date_from=FIRST - timedelta(days=2), date_to=None)
+    source.pulls.all().delete()
+    plan_due(now=NOW + timedelta(days=1))
+    assert [pull.day for pull in source.pulls.all()] == [FIRST + timedelta(days=1)]
+
+
+def test_the_first_day_is_the_first_that_is_planned(project: Project) -> None:
+    tomorrow = FIRST + timedelta(days=1)
+    source = source_of(project, date_from=tomorrow, date_to=None, now=NOW - timedelta(hours=16))  # the 20th in India
+    assert not source.pulls.exists()
+    plan_due(now=NOW + timedelta(days=1))
+    assert [pull.day for pull in source.pulls.all()] == [tomorrow]
+
+
+def test_a_day_that_is_not_over_in_the_new_zone_waits_for_its_end(project: Project) -> None:
+    source = source_of(project, date_to=None, now=NOW - timedelta(hours=14))  # 22:00 UTC on the 19th
+    assert [pull.day for pull in source.pulls.all()] == [FIRST]
+    edit(source, now=NOW - timedelta(hours=14), timezone="America/Los_Angeles")
+    assert not source.pulls.exists()
+    plan_due(now=NOW)
+    assert [pull.day for pull in source.pulls.all()] == [FIRST]
