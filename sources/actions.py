@@ -11,7 +11,7 @@ from exports_portal.common.errors import Invalid, Refused
 from projects import access
 from projects.models import Project, Role
 from sources.models import Pull, Source
-from sources.planning import plan
+from sources.planning import plan, wanted
 from sources.spec import KEPT, SourceSpec, spec_of
 
 ZONE_IS_FIXED = (
@@ -71,10 +71,11 @@ def retry_source(*, source: Source, by: Actor, now: datetime) -> None:
 
 @transaction.atomic
 def read_again(*, source: Source, by: Actor, now: datetime) -> None:
-    """Read all its days once more; only what is new there is captured. Raises Refused for one that was stopped."""
+    """Read all wanted days once more; only what is new there is captured. Raises Refused for one that was stopped."""
     access.require(by, source.project, Role.ADMIN)
     source = _locked(source)
-    source.pulls.exclude(state=Pull.State.WAITING).update(state=Pull.State.WAITING, cursor="", error="")
+    over = wanted(source, now=now).exclude(state=Pull.State.WAITING)
+    over.update(state=Pull.State.WAITING, cursor="", error="")
     audit.record(action="source.read_again", by=by, now=now, project_id=source.project_id, target=source)
 
 

@@ -29,7 +29,10 @@ def wanted(source: Source, *, now: datetime) -> QuerySet[Pull]:
 def plan(source: Source, *, now: datetime) -> None:
     """Drop what waits and is not wanted any more, and add what is missing. What is done stays done. Raises Invalid."""
     kept = wanted(source, now=now)
-    source.pulls.filter(state=Pull.State.WAITING).exclude(pk__in=kept.values("pk")).delete()
+    unwanted = source.pulls.filter(state=Pull.State.WAITING).exclude(pk__in=kept.values("pk"))
+    # What was done before Read again is done once more: its counts tell that events of it were captured.
+    unwanted.filter(captured__gt=0, finished_at__isnull=False).update(state=Pull.State.DONE, cursor="")
+    unwanted.delete()
     there = set(kept.values_list("name", "day"))
     days = _days(source.date_from, last_day(source, now=now))
     missing = len(days) * len(source.events) - len(there)

@@ -129,3 +129,31 @@ def test_a_day_that_is_not_over_in_the_new_zone_waits_for_its_end(project: Proje
     assert not source.pulls.exists()
     plan_due(now=NOW)
     assert [pull.day for pull in source.pulls.all()] == [FIRST]
+
+
+def test_reading_again_leaves_out_what_was_removed(project: Project, account: Account) -> None:
+    account.days = {DAY: [[record(1)]], ("Other", 20261119): [[record(2)]], (NAME, 20261118): [[record(3)]]}
+    source = turn(source_of(project, events=[NAME, "Other"], date_from=FIRST - timedelta(days=1)))
+    edit(source, events=[NAME], date_from=FIRST)
+    account.days = {day: [[*records, record(9)]] for day, [records] in account.days.items()}
+    asked = len(account.begun)
+    source.refresh_from_db()
+    actions.read_again(source=source, by=TESTS, now=NOW)
+    turn(source)
+    assert account.begun[asked:] == [{"event_name": NAME, "from": 20261119, "to": 20261119}]
+    assert sorted(numbers(project)) == [1, 2, 3, 9]
+
+
+def test_what_was_captured_still_counts_when_it_is_removed_before_it_is_read_again(
+    project: Project, account: Account
+) -> None:
+    account.days = {DAY: [[record(1)]]}
+    source = turn(source_of(project))
+    actions.read_again(source=source, by=TESTS, now=NOW)
+    edit(source, events=["Other"])
+    assert list(source.pulls.values_list("name", "state", "captured").order_by("name")) == [
+        ("Other", "waiting", 0),
+        (NAME, "done", 1),
+    ]
+    with pytest.raises(Invalid, match="present time zone"):
+        edit(source, events=["Other"], timezone="UTC")
