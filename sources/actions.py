@@ -80,7 +80,7 @@ def read_again(*, source: Source, by: Actor, now: datetime) -> None:
 
 
 def _locked(source: Source) -> Source:
-    locked = Source.objects.select_for_update(of=("self",)).select_related("project").defer("passcode")
+    locked = Source.objects.select_for_update(of=("self",)).select_related("project")
     found = locked.filter(pk=source.pk, stopped_at=None).first()
     if found is None:
         raise Refused("The source has been stopped. Create a new one to go on.")

@@ -1,6 +1,8 @@
 """Admin: sources and what they read. The passcode is on no page."""
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from exports_portal.common.admin import BigTableAdmin, ReadOnlyAdmin, list_link
@@ -45,7 +47,10 @@ class SourceAdmin(ReadOnlyAdmin):
 class PullAdmin(BigTableAdmin):
     list_display = ("id", "name", "day", "state", "read", "captured", "known", "refused", "source")
     list_filter = ("state", "source")
-    list_select_related = ("source",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Pull]:
+        """Without the passcode, whose key may be gone."""
+        return super().get_queryset(request).select_related("source").defer("source__passcode")
 
 
 @admin.register(Imported)

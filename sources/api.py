@@ -103,7 +103,7 @@ class SourceViewSet(ProjectView, GenericViewSet):
     queryset = Source.objects.none()
 
     def get_queryset(self) -> QuerySet[Source]:
-        return Source.objects.filter(project=self.project).defer("passcode").order_by("-id")
+        return Source.objects.filter(project=self.project).order_by("-id")
 
     def list(self, request: Request) -> Response:
         """The sources of the project, newest first."""

@@ -8,6 +8,13 @@ from projects.models import Project, User
 from sources.clevertap import REGIONS
 
 
+class SourceManager(models.Manager["Source"]):
+    """Without the passcode: who needs it asks for it, and no list fails when its key is gone."""
+
+    def get_queryset(self) -> models.QuerySet["Source"]:
+        return super().get_queryset().defer("passcode")
+
+
 class Source(models.Model):
     """An account at CleverTap, and what is imported from it.
 
@@ -36,6 +43,8 @@ class Source(models.Model):
     rung_at = models.DateTimeField(null=True)
     lease_until = models.DateTimeField(null=True)
     fence = models.IntegerField(default=0)
+
+    objects = SourceManager()
 
     class Meta:
         constraints = [

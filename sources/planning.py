@@ -44,7 +44,7 @@ def plan(source: Source, *, now: datetime) -> None:
 
 def plan_due(*, now: datetime) -> None:
     """Plan for each source that lacks its last day; nothing is written where nothing is new."""
-    for source in Source.objects.filter(stopped_at=None).defer("passcode"):
+    for source in Source.objects.filter(stopped_at=None):
         if _lacks_days(source, now=now):
             _plan_locked(source.pk, now=now)
 
@@ -56,7 +56,7 @@ def _lacks_days(source: Source, *, now: datetime) -> bool:
 @transaction.atomic
 def _plan_locked(pk: int, *, now: datetime) -> None:
     """By its row as it is under the lock: it may have been edited since. One that is locked has its turn next time."""
-    source = Source.objects.select_for_update(skip_locked=True).filter(pk=pk, stopped_at=None).defer("passcode").first()
+    source = Source.objects.select_for_update(skip_locked=True).filter(pk=pk, stopped_at=None).first()
     if source is not None and _lacks_days(source, now=now):
         first_new = (source.planned_to or date.min) + timedelta(days=1)
         _add(source, _days(max(source.date_from, first_new), last_day(source, now=now)), set(), now=now)

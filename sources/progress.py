@@ -55,7 +55,7 @@ class Progress:
 
 def all_of(project: Project) -> list[Progress]:
     """Newest first, in two questions."""
-    return of_all(list(Source.objects.filter(project=project).order_by("-pk").defer("passcode")))
+    return of_all(list(Source.objects.filter(project=project).order_by("-pk")))
 
 
 def of_all(sources: Sequence[Source]) -> list[Progress]:

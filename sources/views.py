@@ -158,7 +158,7 @@ def _ask(
 
 
 def _source(project: Project, pk: int) -> Any:
-    return get_object_or_404(Source.objects.filter(project=project).defer("passcode"), pk=pk)
+    return get_object_or_404(Source.objects.filter(project=project), pk=pk)
 
 
 def _url(name: str, project: Project, pk: int) -> str:

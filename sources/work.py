@@ -80,7 +80,7 @@ def work(source_id: int, *, now: datetime, seconds: float = SLICE_SECONDS) -> No
         claimed = cursor.fetchone()
     if claimed is None:
         return
-    source = Source.objects.select_related("project").defer("passcode").get(pk=source_id)
+    source = Source.objects.select_related("project").get(pk=source_id)
     _Turn(source, claimed[0], now, monotonic() + seconds).take()
 
 
