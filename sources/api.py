@@ -21,7 +21,7 @@ from sources.spec import SourceSpec, spec_of
 
 
 class SourceSerializer(serializers.ModelSerializer):
-    """A source as answered: of its passcode only the last four characters. A day counts once for each event."""
+    """A source as answered: of its passcode four characters at most. A day counts once for each event."""
 
     state = serializers.SerializerMethodField(help_text="RUNNING, PENDING (between days), DONE, FAULT or STOPPED")
     days = serializers.SerializerMethodField(help_text="to be read")
@@ -50,6 +50,8 @@ class SourceSerializer(serializers.ModelSerializer):
             "stopped_at",
         ]
         read_only_fields = fields
+        hint = "the last four characters of the passcode; empty when it has fewer than 16, or was forgotten"
+        extra_kwargs = {"passcode_hint": {"help_text": hint}}
 
     def _progress(self, source: Source) -> Progress:
         found: Progress = self.context["progress"][source.pk]

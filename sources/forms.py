@@ -45,7 +45,8 @@ class SourceForm(forms.Form):
         if source is not None:
             del self.fields["account_id"]
             self.fields["region"].widget.attrs["data-first"] = True
-            self.fields["passcode"].help_text = f"Leave it empty to keep the one that ends in {source.passcode_hint}."
+            present = f"one that ends in {source.passcode_hint}" if source.passcode_hint else "present one"
+            self.fields["passcode"].help_text = f"Leave it empty to keep the {present}."
 
     def clean_events(self) -> list[str]:
         return self.cleaned_data["events"].splitlines()

@@ -48,6 +48,11 @@ def test_creating_answers_what_will_be_read_and_never_the_passcode(api: APIClien
     assert not any(passcode in answer.content.decode() for answer in answers)
 
 
+def test_of_a_short_passcode_nothing_is_answered(api: APIClient) -> None:
+    assert made(api, passcode="OLS-ABC-1234")["passcode_hint"] == ""
+    assert "empty when it has fewer than 16" in " ".join(api.get("/api/schema/").content.decode().split())
+
+
 def test_without_a_last_day_it_goes_on_and_on(api: APIClient) -> None:
     body = {name: value for name, value in BODY.items() if name != "date_to"}
     assert api.post(ADDRESS, body).json()["date_to"] is None

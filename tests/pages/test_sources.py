@@ -103,6 +103,18 @@ def test_an_edit_plans_anew_and_keeps_the_passcode(site: Site, root: str, source
     assert "Events were captured with the present time zone, and they keep their times" in text(other_zone)
 
 
+@pytest.mark.parametrize(
+    ("passcode", "said"),
+    [
+        ("OLS-ABC-1234-passcode", "Leave it empty to keep the one that ends in code."),
+        ("OLS-ABC-1234", "Leave it empty to keep the present one."),
+    ],
+)
+def test_the_panel_says_how_the_passcode_is_kept(site: Site, root: str, passcode: str, said: str) -> None:
+    site.post(f"{root}new/", {**GIVEN, "passcode": passcode})
+    assert said in site.text(f"{root}{Source.objects.get().pk}/edit/")
+
+
 def test_progress_is_live_and_equals_a_reload(site: Site, root: str, source: Source) -> None:
     pull = source.pulls.filter(name="Charged").first()
     assert pull is not None
