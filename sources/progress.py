@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Case, Count, Max, Q, Sum, When
 
 from projects.models import Project
 from sources.models import Pull, Source
@@ -14,7 +14,6 @@ LAST_PULLS = 30
 _COUNTS = {
     "days": Count("pk"),
     "over": Count("pk", filter=~Q(state=Pull.State.WAITING)),
-    "refused_days": Count("pk", filter=Q(state=Pull.State.REFUSED)),
     "read": Sum("read", default=0),
     "captured": Sum("captured", default=0),
     "known": Sum("known", default=0),
@@ -79,9 +78,10 @@ def by_event(source: Source) -> Iterable[Any]:
 
 
 def last_pulls(source: Source) -> Iterable[Pull]:
-    """Those that were read last, and the one that is being read."""
+    """The one that is being read, and those that were read last."""
     begun = source.pulls.filter(~Q(state=Pull.State.WAITING) | ~Q(cursor="") | ~Q(error=""))
-    return begun.order_by("-day", "name")[:LAST_PULLS]
+    being_read_first = Case(When(state=Pull.State.WAITING, then=0), default=1)
+    return begun.order_by(being_read_first, "-finished_at", "-day", "name")[:LAST_PULLS]
 
 
 def waits_until(source: Source, *, now: datetime) -> datetime | None:
