@@ -1,4 +1,7 @@
-"""The verbs of sources: pages, REST and admin call these."""
+"""The verbs of sources: pages and REST call these.
+
+Each raises PermissionDenied unless `by` is an admin of the project.
+"""
 
 from dataclasses import asdict, replace
 from datetime import datetime
