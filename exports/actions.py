@@ -80,7 +80,8 @@ def create_export(
 
 def made_by(submission: UUID | None, project: Project) -> Export | None:
     """The export that this form has made already."""
-    return project.exports.select_related("integration").filter(submission=submission).first() if submission else None
+    made = project.exports.select_related("integration").defer("integration__secrets")
+    return made.filter(submission=submission).first() if submission else None
 
 
 @transaction.atomic
@@ -204,7 +205,8 @@ def run_now(*, export: Export, by: Actor, now: datetime) -> Run:
 
 def stop_failing(*, now: datetime) -> None:
     """Stop the exports that the partner has accepted nothing of for GIVE_UP; what they would send stays in the log."""
-    for export in Export.objects.failing_until(now - GIVE_UP).select_related("integration"):
+    failing = Export.objects.failing_until(now - GIVE_UP).select_related("integration")
+    for export in failing.defer("integration__secrets"):
         partner = export.integration.adapter.label
         what = export.last_error.partition(". ")[0]  # not that anything waits: from now on nothing does
         reason = f"{partner} accepted no request for {GIVE_UP.days} days. Last: {what.rstrip('.')}."

@@ -49,7 +49,8 @@ class Detail:
         """The export that goes on where this one stopped."""
         if self.export.status != Status.STOPPED:
             return None
-        return Export.objects.filter(continues=self.export).select_related("integration").first()
+        following = Export.objects.filter(continues=self.export).select_related("integration")
+        return following.defer("integration__secrets").first()
 
     @property
     def anew(self) -> str:

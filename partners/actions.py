@@ -15,7 +15,7 @@ from exports_portal.common.audit import PORTAL, Actor
 from exports_portal.common.encrypted import SecretUnreadable
 from exports_portal.common.errors import Invalid, Refused
 from partners import tested as tested_values
-from partners.contract import Adapter, Outcome, Secrets, TestReport
+from partners.contract import Adapter, Outcome, Secrets, Step, TestReport
 from partners.models import NICKNAME_CHARACTERS, Integration
 from partners.registry import all_adapters
 from projects import access
@@ -27,6 +27,7 @@ PROBE_EVERY = timedelta(minutes=1)
 LONGEST_PROBE = timedelta(minutes=10)
 ASK_EVERY = timedelta(seconds=1)
 ACTIVE_EXPORTS = ("PENDING", "RUNNING")  # exports.models.Status lies above this app
+UNREADABLE = "The saved key cannot be read any more, as the portal's encryption key has changed. Enter it anew."
 
 
 @transaction.atomic
@@ -77,10 +78,11 @@ def edit_integration(
     if integration.disconnected_at is not None:
         raise Invalid({"": [f"“{integration.nickname}” has been disconnected meanwhile. Integrate it anew."]})
     adapter = integration.adapter
-    kept = {**integration.settings, **_readable_secrets(integration)}
+    saved = _readable_secrets(integration)
+    kept = {**integration.settings, **saved}
     values = {spec.name: values.get(spec.name) or kept.get(spec.name, spec.default) for spec in adapter.fields}
     nickname = " ".join(nickname.split())
-    _check(adapter, values, _nickname_errors(integration.project, nickname, except_for=integration))
+    _check(adapter, values, _nickname_errors(integration.project, nickname, except_for=integration), lost=not saved)
     before = {"nickname": integration.nickname, "key": f"••••{integration.key_hint}", **integration.settings}
     _apply(integration, adapter, nickname, values, now=now)
     after = {"nickname": nickname, "key": f"••••{integration.key_hint}", **integration.settings}
@@ -140,16 +142,19 @@ def test_values(
     """
     access.require(by, project, Role.ADMIN)
     adapter = _adapter(partner)
-    saved = kept.secrets if kept is not None else {}
+    saved = _readable_secrets(kept) if kept is not None else {}
     values = _with_defaults(adapter, {**values, **{name: values.get(name) or saved[name] for name in saved}})
-    _check(adapter, values, {})
+    _check(adapter, values, {}, lost=kept is not None and not saved)
     return adapter.test_connection(*_split(adapter, values))
 
 
 def test_integration(*, integration: Integration, by: Actor, now: datetime) -> TestReport:
     """Test connection for a saved integration; the result stands on its card. Success ends a setup fault."""
     access.require(by, integration.project, Role.ADMIN)
-    report = integration.adapter.test_connection(integration.settings, integration.secrets)
+    try:
+        report = integration.adapter.test_connection(integration.settings, integration.secrets)
+    except SecretUnreadable:
+        report = TestReport(False, (Step("Key", "failed", UNREADABLE),))
     with transaction.atomic():  # only now: the partner may take seconds to answer
         Integration.objects.filter(pk=integration.pk).update(
             tested_at=now, test_ok=report.ok, test_message=report.message
@@ -205,7 +210,11 @@ def _wait(again: timedelta, recoveries: int) -> timedelta:
 
 def probe(*, integration: Integration, now: datetime) -> bool:
     """Ask the partner with an empty list whether a setup fault is over; if so, sending goes on. Returns whether."""
-    with closing(integration.adapter.sender(integration.settings, integration.secrets)) as sender:
+    try:
+        secrets = integration.secrets
+    except SecretUnreadable:
+        return False  # until its encryption key is back, or another key is entered
+    with closing(integration.adapter.sender(integration.settings, secrets)) as sender:
         verdict = sender.probe()
     if verdict.outcome is not Outcome.ACCEPTED:
         return False
@@ -287,9 +296,12 @@ def _with_defaults(adapter: Adapter, values: Mapping[str, str]) -> dict[str, str
     return {spec.name: values.get(spec.name) or spec.default for spec in adapter.fields}
 
 
-def _check(adapter: Adapter, values: Mapping[str, str], errors: dict[str, list[str]]) -> None:
+def _check(adapter: Adapter, values: Mapping[str, str], errors: dict[str, list[str]], *, lost: bool = False) -> None:
+    """lost: there are saved secrets, but they cannot be read any more."""
     for spec in adapter.fields:
         message = spec.check(values[spec.name])
+        if lost and spec.secret and not values[spec.name]:
+            message = UNREADABLE
         if message:
             errors.setdefault(spec.name, []).append(message)
     if errors:

@@ -175,7 +175,7 @@ class IntegrationViewSet(ProjectView, GenericViewSet):
         return Response(TestReportSerializer(report).data)
 
     def _own(self, pk: int) -> Integration:
-        return get_object_or_404(Integration.objects.connected(), project=self.project, pk=pk)
+        return get_object_or_404(Integration.objects.connected().defer("secrets"), project=self.project, pk=pk)
 
     def _answer(self, pk: int, status: int = 200) -> Response:
         row = get_object_or_404(self.get_queryset(), pk=pk)

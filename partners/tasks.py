@@ -12,6 +12,7 @@ from partners.models import Integration
 @shared_task(name="partners.tasks.probe")
 def probe(integration_id: int) -> None:
     with may_go_away():
-        integration = Integration.objects.connected().exclude(setup_fault="").filter(pk=integration_id).first()
+        faulty = Integration.objects.connected().exclude(setup_fault="").defer("secrets")
+        integration = faulty.filter(pk=integration_id).first()
         if integration is not None:
             actions.probe(integration=integration, now=datetime.now(UTC))

@@ -50,7 +50,7 @@ def integration_new(request: ProjectRequest, project: Project, partner: str) -> 
 @project_page(Role.ADMIN)
 def integration_edit(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
     """The same panel for an integration that exists."""
-    integration = get_object_or_404(project.integrations.connected(), pk=pk)
+    integration = get_object_or_404(project.integrations.connected().defer("secrets"), pk=pk)
     form = IntegrationForm(request.POST or None, adapter=integration.adapter, integration=integration)
     save = partial(_edit, request, integration, form)
     return _test_or_save(request, project, form, save, "“{}” has been updated", integration=integration)
@@ -59,7 +59,7 @@ def integration_edit(request: ProjectRequest, project: Project, pk: int) -> Http
 @project_page(Role.ADMIN)
 def integration_disconnect(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
     """Ask, then forget the integration's key. While exports are active there is the reason instead of a button."""
-    integration = get_object_or_404(project.integrations.connected(), pk=pk)
+    integration = get_object_or_404(project.integrations.connected().defer("secrets"), pk=pk)
     refused = actions.why_needed(integration)
     if request.method == "POST":
         try:

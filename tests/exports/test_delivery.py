@@ -14,7 +14,7 @@ from exports.delivery.exchange import Exchange, Hold
 from exports.delivery.resend import GONE
 from exports.models import Export, Held, Rejected, Run, Shard, Skipped, Status
 from exports.spec import ExportSpec
-from partners.actions import edit_integration
+from partners.actions import create_integration, edit_integration
 from partners.contract import Encoded, Encodings, Skip
 from partners.models import Integration
 from tests.exports.conftest import ANN, KEY, deliver, now, skip_waits, today, unique, work_once
@@ -141,8 +141,6 @@ def test_an_identity_that_amplitude_refuses_falls_back_to_the_next_identifier(pr
 
 
 def test_records_without_a_usable_identifier_are_skipped_and_counted(project, sandbox, capture):
-    from partners.actions import create_integration
-
     phones = create_integration(
         project=project,
         partner="amplitude",
@@ -269,6 +267,23 @@ def test_a_key_that_cannot_be_decrypted_is_a_setup_fault(capture, one_time, sand
     export.refresh_from_db()
     assert "PORTAL_ENCRYPTION_KEYS" in export.last_error
     assert (export.status, export.needs_attention, sandbox.requests()) == (Status.RUNNING, True, [])
+
+
+def test_three_days_after_a_key_was_lost_its_export_is_stopped_and_others_are_delivered(
+    project, capture, one_time, sandbox, settings
+):
+    capture(3)
+    lost = one_time()
+    settings.PORTAL_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    work_once(lost)
+    Export.objects.update(failing_since=now() - actions.GIVE_UP)
+    values = {"api_key": KEY}
+    other = create_integration(project=project, partner="amplitude", nickname="Other", values=values, by=ANN, now=now())
+    spec = ExportSpec(other.pk, "recurring", every_hours=12, start_date=today(project) - timedelta(days=1))
+    done = deliver(actions.create_export(project=project, spec=spec, by=ANN, now=now()))
+    lost = Export.objects.defer("integration__secrets").get(pk=lost.pk)
+    assert (lost.status, "PORTAL_ENCRYPTION_KEYS" in lost.stop_reason) == (Status.STOPPED, True)
+    assert done.delivered == 3
 
 
 def test_an_unforeseen_failure_is_told_and_tried_again(capture, one_time, sandbox):

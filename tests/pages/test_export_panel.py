@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from cryptography.fernet import Fernet
 from django.db import connection
 from django.template.loader import render_to_string
 from django.utils.html import escape
@@ -56,10 +57,13 @@ def test_exporting_closes_the_panel_with_the_message(
     assert (export.date_from, export.date_to) == (today - timedelta(days=6), today)
 
 
+@pytest.mark.parametrize("key_is_lost", [False, True])
 @pytest.mark.django_db(transaction=True)
 def test_a_form_that_is_sent_twice_makes_one_export(
-    exports: str, site: Site, panel: dict[str, Any], project: Project
+    exports: str, site: Site, panel: dict[str, Any], project: Project, settings: Any, key_is_lost: bool
 ) -> None:
+    if key_is_lost:
+        settings.PORTAL_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     form = Form(site.get(f"{exports}new/amplitude/"), "new/amplitude/")
     given = {**panel, "submission": dict(form.fields)["submission"]}
     shown = [text(site.client.post(f"{exports}new/amplitude/", given, follow=True)) for _ in range(2)]

@@ -3,12 +3,15 @@
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from pytest_httpserver import HTTPServer
 
+from exports.detail import TABS
 from exports_portal.common.models import AuditEntry
+from partners.actions import UNREADABLE
 from partners.models import Integration
 from projects.models import Project
-from tests.factories import API_KEY, ExportFactory, IntegrationFactory
+from tests.factories import API_KEY, ExportFactory, IntegrationFactory, RunFactory
 from tests.pages.html import Form, Site, body, text
 
 PANEL = {
@@ -222,3 +225,23 @@ def test_partners_are_found_by_category(site: Site, project: Project) -> None:
     assert 'aria-current="true">Analytics</a>' in body(found)
     assert "Integrate Amplitude" in text(found)
     assert "No partner matches" in site.text(partners, {"search": "Attribution"})
+
+
+def test_pages_open_though_the_saved_key_cannot_be_read_and_take_another_one(
+    partners: str, site: Site, integration: Integration, settings: Any
+) -> None:
+    settings.PORTAL_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    integration = Integration.objects.defer("secrets").get()
+    stopped = ExportFactory(project=integration.project, integration=integration, recurring=True, stopped=True)
+    ExportFactory(project=integration.project, integration=integration, recurring=True, continues=stopped)
+    RunFactory(export=stopped, done=True)
+    for tab in TABS:
+        assert "Continued from where it stopped" in site.text(f"{partners}exports/{stopped.pk}/?tab={tab}")
+    url = f"{partners}integrations/{integration.pk}/"
+    assert site.get(f"{url}disconnect/").status_code == site.get(f"{url}edit/").status_code == 200
+    panel = {"nickname": "Growth", **integration.settings, "api_key": ""}
+    assert UNREADABLE in text(site.post(f"{url}edit/", {**panel, "test": "yes"}))
+    assert UNREADABLE in text(site.post(f"{url}edit/", {**panel, "data_residency": "standard", "test": "yes"}))
+    assert UNREADABLE in text(site.post(f"{url}edit/", panel))
+    site.post(f"{url}edit/", {**panel, "api_key": API_KEY})
+    assert Integration.objects.get().secrets == {"api_key": API_KEY}

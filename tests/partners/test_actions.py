@@ -1,6 +1,7 @@
 """What happens to an integration while others work with it: faults, pauses, disconnecting."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -9,7 +10,7 @@ from django.test import Client
 from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Invalid
 from exports_portal.common.models import AuditEntry
-from partners import actions
+from partners import actions, tasks
 from partners.models import Integration
 from projects.models import Project, Role
 from tests.factories import API_KEY, ExportFactory, IntegrationFactory, MembershipFactory, token_for
@@ -75,3 +76,30 @@ def test_lists_open_though_the_stored_keys_cannot_be_read(
     settings.PORTAL_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     assert client.get(f"/{project.account_id}/settings/partners/").status_code == 200
     assert client.get("/api/v1/integrations/", headers=headers).status_code == 200
+
+
+@pytest.fixture
+def lost(integration: Integration, settings: Any) -> Integration:
+    """An integration whose key cannot be read any more."""
+    settings.PORTAL_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    return Integration.objects.defer("secrets").get(pk=integration.pk)
+
+
+def test_the_portal_itself_asks_nothing_with_a_key_that_cannot_be_read(lost: Integration) -> None:
+    Integration.objects.filter(pk=lost.pk).update(setup_fault="The key is wrong.", probe_at=NOW)
+    for due in actions.due_probes(now=NOW):
+        tasks.probe(due)
+    assert Integration.objects.filter(setup_fault="The key is wrong.").count() == 1
+
+
+def test_a_saved_key_that_cannot_be_read_is_said_to_be_entered_anew(lost: Integration) -> None:
+    report = actions.test_integration(integration=lost, by=BY, now=NOW)
+    assert (report.ok, report.message) == (False, actions.UNREADABLE)
+    lost.refresh_from_db(fields=["test_ok", "test_message"])
+    assert (lost.test_ok, lost.test_message) == (False, actions.UNREADABLE)
+    values = {**lost.settings, "api_key": ""}
+    with pytest.raises(Invalid, match="Enter it anew"):
+        actions.test_values(project=lost.project, partner="amplitude", values=values, by=BY, kept=lost)
+    with pytest.raises(Invalid, match="Enter it anew"):
+        actions.edit_integration(integration=lost, nickname="New", values=values, by=BY, now=NOW)
+    assert edited(lost).secrets == {"api_key": API_KEY[::-1]}
