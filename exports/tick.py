@@ -3,6 +3,7 @@
 Beat rings it every second; two beats, or none for a while, are harmless. Its cost is set by what is due.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from time import monotonic
 
@@ -14,6 +15,7 @@ from exports import actions, alerts, runs, totals
 from exports.delivery.lease import longest
 from exports.models import Frequency
 from exports_portal.common import bells
+from exports_portal.common.database import AWAY
 from notifications import dispatch
 from partners import actions as partner_actions
 
@@ -126,21 +128,44 @@ def _sweep(*, now: datetime) -> int:
     watch_horizon()
     if positions.is_restored_dump():
         return 0  # /ready says so, and what to do
-    actions.follow_zones(now=now)
-    actions.follow_clock(now=now)
-    actions.stop_failing(now=now)
-    runs.create_due(now=now)
-    wake(now=now)
-    with transaction.atomic():  # each run is looked at once when it has ended, or not at all
-        alerts.runs_ended(totals.add_up(), now=now)
-    alerts.watch_seldom(now=now)
+    steps: tuple[Callable[..., object], ...] = (
+        actions.follow_zones,
+        actions.follow_clock,
+        actions.stop_failing,
+        runs.create_due,
+        wake,
+        _look_at_ended,
+        alerts.watch_seldom,
+        _ring_for_others,
+        _count_orphans,
+    )
+    for step in steps:
+        try:
+            step(now=now)
+        except AWAY:
+            raise
+        except Exception:  # whatever it is, it must not keep everybody's runs from being created and taken up
+            log.exception("tick.failed", step=step.__name__)
+    return sum(_ring_free(queue, room=UNHEARD - unheard) for queue, unheard in bells.unheard().items())
+
+
+@transaction.atomic
+def _look_at_ended(*, now: datetime) -> None:
+    """Each run is looked at once when it has ended, or not at all."""
+    alerts.runs_ended(totals.add_up(), now=now)
+
+
+def _ring_for_others(*, now: datetime) -> None:
+    """For notifications and probes that are due."""
     for dispatch_id in dispatch.due(now=now):
         bells.ring_dispatch(dispatch_id)
     for integration_id in partner_actions.due_probes(now=now):
         bells.ring_probe(integration_id)
+
+
+def _count_orphans(*, now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(ORPHANS, {"longest": longest()})
-    return sum(_ring_free(queue, room=UNHEARD - unheard) for queue, unheard in bells.unheard().items())
 
 
 def _ring_free(queue: str, *, room: int) -> int:

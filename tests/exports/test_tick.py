@@ -15,8 +15,10 @@ from exports.models import Run, Shard, Status
 from exports_portal.common import bells, heartbeat
 from partners.actions import ASK_EVERY, edit_integration, may_ask
 from partners.models import Integration
+from projects.models import Project
 from tests.exports.conftest import ANN, deliver, flow, now, work_once
 from tests.exports.transactions import open_writer
+from tests.factories import ExportFactory, IntegrationFactory
 
 
 def fill(queue: str) -> None:
@@ -37,6 +39,19 @@ def test_a_backfill_takes_no_room_from_live_exports_nor_the_other_way_round(one_
     fill("live")
     assert tick.tick(now=now()) == 1
     assert Shard.objects.get(rung_at=None).run.export.frequency == "live"
+
+
+def test_a_step_that_fails_keeps_nobody_from_the_steps_after_it(one_time, recurring, caplog):
+    export = recurring()
+    broken = Project.objects.create(account_id="TST-000-0009", name="Odd", timezone="No/Where", zone_changed=True)
+    waiting = ExportFactory(
+        project=broken, integration=IntegrationFactory(project=broken), recurring=True, start_date=now().date()
+    )
+    assert tick.tick(now=now()) == 1
+    assert export.runs.count() == 1
+    assert waiting.runs.count() == 0
+    failed = [record.msg for record in caplog.records if record.msg["event"] == "tick.failed"]
+    assert failed[0]["step"] == "follow_zones"
 
 
 def test_a_lost_bell_is_rung_again(one_time):
