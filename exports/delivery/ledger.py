@@ -187,7 +187,8 @@ def settle_resent(
 ) -> None:
     """Move records from rejected to delivered on their run, or keep them rejected with what the new attempt said.
 
-    lost: records that are in the log no more. What is in neither outcome stays queued.
+    lost: records that are in the log no more. What is in neither outcome stays queued, unless somebody stopped it
+    while the request was out.
     """
     accepted = [batch.rows[index].id for index in result.accepted]
     refused = [(record_id, gone) for record_id in lost]
@@ -202,11 +203,14 @@ def settle_resent(
     _update(lease, {**moved, **_again(len(accepted) + len(refused), result.unconfirmed, len(accepted))})
     mine = Rejected.objects.filter(shard_id=lease.shard_id)
     mine.filter(record_id__in=accepted).delete()
-    for hold, record_ids in _by_hold(waits):
-        mine.filter(record_id__in=record_ids).update(resend_at=now + timedelta(seconds=hold.seconds))
     _refuse_again(lease, refused)
-    # A statement of its own, after the shard's row is ours: what somebody queued meanwhile is seen.
-    _update(lease, {"resend_at": mine.aggregate(first=Min("resend_at"))["first"]})
+    # Statements of their own, after the shard's row is ours: what somebody queued or stopped meanwhile is seen. A stop
+    # empties the shard's at once, and those of its records in steps.
+    if Shard.objects.filter(pk=lease.shard_id, resend_at__isnull=False).exists():
+        for hold, record_ids in _by_hold(waits):
+            queued = mine.filter(record_id__in=record_ids, resend_at__isnull=False)
+            queued.update(resend_at=now + timedelta(seconds=hold.seconds))
+        _update(lease, {"resend_at": mine.aggregate(first=Min("resend_at"))["first"]})
 
 
 REFUSE_AGAIN = f"""

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -10,7 +12,10 @@ from django.db.models import F
 
 from events.ingest import ingest
 from exports import actions, rejected
+from exports.delivery import resend as again
 from exports.delivery import worker
+from exports.delivery.exchange import Exchange
+from exports.delivery.lease import claim
 from exports.models import Export, Rejected, Shard, Status
 from exports_portal.common.errors import Invalid, Refused
 from exports_portal.common.models import AuditEntry
@@ -147,6 +152,64 @@ def test_an_answer_that_was_lost_leaves_them_queued_and_nothing_is_doubled_after
     Shard.objects.update(not_before=None)
     assert work(refused).delivered == 23
     assert len(unique(sandbox)) == 23
+
+
+@dataclass
+class Meanwhile:
+    """A sender to which something happens while its request is out."""
+
+    sender: Any
+    happens: Callable[[], object]
+
+    def send(self, batch: Any) -> Any:
+        verdict = self.sender.send(batch)
+        self.happens()
+        return verdict
+
+
+def send_again(export: Export, *, meanwhile: Callable[[], object]) -> None:
+    """A worker sends what is queued of an export's only shard."""
+    shard = Shard.objects.get(run__export=export)
+    lease, integration = claim(shard.pk), export.integration
+    assert lease is not None
+    sender = integration.adapter.sender(integration.settings, integration.secrets)
+    exchange = Exchange(Meanwhile(sender, meanwhile), lease.guard_resend, waiting={})
+    again.resend(run=shard.run, lease=lease, exchange=exchange, limits=sender.limits, now=now())
+    lease.release()
+    sender.close()
+
+
+THROTTLED = {"kind": "throttle", "users": ["person-0000", "person-0001", "person-0002"]}
+
+
+@pytest.mark.parametrize("fault", [THROTTLED, {"kind": "status", "status": 503}], ids=["throttled", "away"])
+@pytest.mark.parametrize("ended", [True, False], ids=["ended", "going on"])
+def test_a_stop_while_the_request_is_out_holds_whatever_is_answered(refused, sandbox, fault, ended):
+    sandbox.clear_faults()
+    sandbox.faults(fault)
+    resend(refused, ids=all_ids())
+    if ended:
+        send_again(refused, meanwhile=lambda: actions.stop_export(export=refused, by=ANN, now=now()))
+        assert not Rejected.objects.filter(resend_at__isnull=False).exists()
+    else:  # the records have not been forgotten yet, only their shard's time
+        send_again(refused, meanwhile=lambda: Shard.objects.update(resend_at=None))
+    shard = Shard.objects.get()
+    assert (shard.resend_at, shard.rejected) == (None, 3)
+
+
+def test_a_stop_while_the_request_is_out_holds_for_its_records_though_another_is_queued(refused, sandbox):
+    sandbox.clear_faults()
+    sandbox.faults(THROTTLED)
+    *some, other = all_ids()
+
+    def stop_and_choose_another() -> None:
+        actions.stop_export(export=refused, by=ANN, now=now())
+        resend(refused, ids=[other])
+
+    resend(refused, ids=some)
+    send_again(refused, meanwhile=stop_and_choose_another)
+    assert Rejected.objects.get(resend_at__isnull=False).pk == other
+    assert Shard.objects.get().resend_at == Rejected.objects.get(pk=other).resend_at
 
 
 def test_records_older_than_seven_days_need_consent(refused, sandbox):
