@@ -255,13 +255,17 @@ def got_through(*, integration: Integration) -> None:
 
 
 def resume(*, integration: Integration, by_itself: bool = False) -> None:
-    """Forget a setup fault and a pause. When a person asks for it, the days without an accepted request begin anew."""
+    """Forget a setup fault and a pause. The days without an accepted request begin anew.
+
+    by_itself: nobody asked for it. Then they go on for exports that are about to send: what is answered tells.
+    """
     recoveries = F("recoveries") + 1 if by_itself else 0
     Integration.objects.filter(pk=integration.pk).update(
         setup_fault="", setup_fault_at=None, paused_until=None, probe_at=None, asked_at=None, recoveries=recoveries
     )
     faulty = _sending_through(integration).filter(needs_attention=True)
-    faulty.update(needs_attention=False, last_error="", **({} if by_itself else {"failing_since": None}))
+    (faulty.exclude(pk__in=_about_to_send(integration)) if by_itself else faulty).update(failing_since=None)
+    faulty.update(needs_attention=False, last_error="")
 
 
 def _sending_through(integration: Integration) -> Any:
@@ -270,6 +274,13 @@ def _sending_through(integration: Integration) -> Any:
     through_runs = integration.runs.filter(going_on).values("export")
     exports = integration.exports.model.objects
     return exports.filter(Q(integration=integration, status__in=ACTIVE_EXPORTS) | Q(pk__in=through_runs))
+
+
+def _about_to_send(integration: Integration) -> Any:
+    """Exports of its project with a run that has something to send, be it through this integration or another one."""
+    to_send = Q(shards__open=True, shards__idle=False) | Q(shards__resend_at__isnull=False)
+    runs = integration.runs.model.objects
+    return runs.filter(to_send, export__project=integration.project_id).values("export")
 
 
 def _locked(integration: Integration) -> Integration:

@@ -113,6 +113,24 @@ def test_what_the_portal_itself_tries_under_a_wall_does_not_begin_the_three_days
     assert Export.objects.get().status == Status.STOPPED
 
 
+def test_what_has_nothing_to_send_is_not_failing_any_more_once_the_portal_itself_finds_the_fault_over(
+    capture, project, integration, one_time, recurring, sandbox
+):
+    capture(3)
+    flow(live(project, integration)), recurring(days_back=-10)
+    trying = one_time()
+    sandbox.faults({"kind": "invalid_key"})
+    work_once(trying)
+    assert Export.objects.filter(needs_attention=True, failing_since__isnull=False).count() == 3
+    sandbox.clear_faults()
+    (integration_id,) = due_probes(now=now() + timedelta(minutes=2))
+    probe(integration_id)
+    assert not Integration.objects.get().setup_fault
+    assert Export.objects.get(failing_since__isnull=False) == trying
+    actions.stop_failing(now=now() + actions.GIVE_UP + timedelta(hours=1))
+    assert Export.objects.get(status=Status.STOPPED) == trying
+
+
 def test_a_record_of_an_earlier_slice_tells_poison_from_a_wall(capture, project, integration, sandbox):
     export = live(project, integration)
     capture(3)
