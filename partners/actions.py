@@ -84,6 +84,8 @@ def edit_integration(
     nickname = " ".join(nickname.split())
     _check(adapter, values, _nickname_errors(integration.project, nickname, except_for=integration), lost=not saved)
     before = {"nickname": integration.nickname, "key": f"••••{integration.key_hint}", **integration.settings}
+    if any(values[spec.name] != kept.get(spec.name) for spec in adapter.fields if spec.secret or spec.connects):
+        integration.tested_at, integration.test_ok, integration.test_message = None, None, ""
     _apply(integration, adapter, nickname, values, now=now)
     after = {"nickname": nickname, "key": f"••••{integration.key_hint}", **integration.settings}
     audit.record(
@@ -149,16 +151,18 @@ def test_values(
 
 
 def test_integration(*, integration: Integration, by: Actor, now: datetime) -> TestReport:
-    """Test connection for a saved integration; the result stands on its card. Success ends a setup fault."""
+    """Test connection for a saved integration; the result stands on its card. Success ends a setup fault.
+
+    It says nothing of an integration that has been edited while the partner was asked.
+    """
     access.require(by, integration.project, Role.ADMIN)
     try:
         report = integration.adapter.test_connection(integration.settings, integration.secrets)
     except SecretUnreadable:
         report = TestReport(False, (Step("Key", "failed", UNREADABLE),))
     with transaction.atomic():  # only now: the partner may take seconds to answer
-        Integration.objects.filter(pk=integration.pk).update(
-            tested_at=now, test_ok=report.ok, test_message=report.message
-        )
+        as_tested = Integration.objects.filter(pk=integration.pk, updated_at=integration.updated_at)
+        is_current = as_tested.update(tested_at=now, test_ok=report.ok, test_message=report.message)
         audit.record(
             action="integration.test",
             by=by,
@@ -167,7 +171,7 @@ def test_integration(*, integration: Integration, by: Actor, now: datetime) -> T
             target=integration,
             after={"ok": report.ok},
         )
-        if report.ok:
+        if report.ok and is_current:
             resume(integration=integration)
     return report
 

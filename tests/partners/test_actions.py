@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from django.test import Client
+from pytest_httpserver import HTTPServer
 
 from exports_portal.common.audit import Actor
 from exports_portal.common.errors import Invalid
@@ -47,6 +48,37 @@ def test_a_fault_of_the_old_key_does_not_stop_the_new_one(integration: Integrati
     edited(integration)
     actions.record_setup_fault(integration=as_sent, message="The key is wrong.", now=NOW, again=None)
     assert Integration.objects.get(pk=integration.pk).setup_fault == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "says"), [({"api_key": API_KEY[::-1]}, None), ({"data_residency": "standard"}, None), ({}, True)]
+)
+def test_a_test_says_nothing_of_another_key_or_place(
+    integration: Integration, values: dict[str, str], says: bool | None
+) -> None:
+    Integration.objects.update(tested_at=NOW, test_ok=True, test_message="It works.")
+    values = {"user_id_mapping": "email", **values}
+    actions.edit_integration(integration=integration, nickname="New", values=values, by=BY, now=NOW)
+    integration.refresh_from_db()
+    about = (integration.tested_at, integration.test_ok, integration.test_message)
+    assert about == ((NOW, True, "It works.") if says else (None, None, ""))
+
+
+def test_a_test_of_the_old_key_says_nothing_of_the_new_one(
+    integration: Integration, httpserver: HTTPServer, settings: Any
+) -> None:
+    settings.AMPLITUDE_EU_URL = httpserver.url_for("").rstrip("/")
+    accepted = {"code": 200, "events_ingested": 0, "payload_size_bytes": 40}
+    httpserver.expect_request("/batch").respond_with_json(accepted)
+    as_tested = Integration.objects.get(pk=integration.pk)
+    new = edited(integration)
+    actions.record_setup_fault(integration=new, message="The key is wrong.", now=NOW, again=None)
+    assert actions.test_integration(integration=as_tested, by=BY, now=NOW).ok
+    integration.refresh_from_db()
+    assert (integration.tested_at, integration.setup_fault) == (None, "The key is wrong.")
+    assert actions.test_integration(integration=new, by=BY, now=NOW).ok
+    integration.refresh_from_db()
+    assert (integration.test_ok, integration.setup_fault) == (True, "")
 
 
 def test_a_short_pause_does_not_end_a_long_one(integration: Integration) -> None:
