@@ -33,6 +33,7 @@ LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 OF_LIBRARIES = {
     "request_finished",
     "request_failed",
+    "streaming_failed",
     "streaming_finished",
     "task_failed",
 }  # django-structlog's at our levels
