@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from io import BytesIO
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -29,6 +30,7 @@ GZIP_FROM = 2_048
 _MAX_ANSWER_BYTES = 8_000_000
 _CHUNK = 256 * 1_024
 _LOOPBACK_CHUNK = 4 * 1_024 * 1_024  # no line is slow there, and each chunk is two calls of the system
+_TOO_LONG = NetworkError(NetworkFault.OTHER, "The answer was far too long.", sent=True)
 _KEPT_HEADERS = ("content-type", "date", "location", "retry-after", "server", "trace-id")
 
 
@@ -167,23 +169,34 @@ class AmplitudeClient:
             return Answer(None, elapsed_ms=_since(started), error=_network_error(error, sent=body.asked))
 
     def _read(self, response: requests.Response, started: float) -> Answer:
-        """The answer with its body, which gets the read time-out once more as a whole."""
+        """The answer with its body, which gets the read time-out once more as a whole.
+
+        It is read as it comes, and unpacked when it is all there: to wait for a piece of some size, or for one that
+        tells anything once unpacked, could take hours with a server that sends a byte every few seconds.
+        """
         deadline = time.monotonic() + self._timeout[1]
-        chunks: list[bytes] = []
+        content = bytearray()
         fault: NetworkError | None = None
         try:
-            for chunk in response.iter_content(64 * 1_024):
-                chunks.append(chunk)
+            while fault is None and (piece := response.raw.read1(64 * 1_024, decode_content=False)):
+                content += piece
                 if time.monotonic() > deadline:
                     fault = NetworkError(NetworkFault.TIMEOUT_READ, "The answer did not end in time.", sent=True)
-                    break
-                if sum(map(len, chunks)) > _MAX_ANSWER_BYTES:
-                    fault = NetworkError(NetworkFault.OTHER, "The answer was far too long.", sent=True)
-                    break
+                elif len(content) > _MAX_ANSWER_BYTES:
+                    fault = _TOO_LONG
+            if fault is None and "content-encoding" in response.headers:
+                content = bytearray(_unpacked(content, response.headers["content-encoding"]))
+                fault = _TOO_LONG if len(content) > _MAX_ANSWER_BYTES else None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             fault = _network_error(error, sent=True)
         kept = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
-        return Answer(response.status_code, b"".join(chunks), kept, _since(started), fault)
+        return Answer(response.status_code, bytes(content), kept, _since(started), fault)
+
+
+def _unpacked(content: bytes | bytearray, encoding: str) -> bytes:
+    """Unpacked, and not much more of it than an answer may have."""
+    packed = urllib3.HTTPResponse(BytesIO(content), {"content-encoding": encoding}, preload_content=False)
+    return packed.read(_MAX_ANSWER_BYTES + 1, decode_content=True)
 
 
 def _since(started: float) -> int:
@@ -200,7 +213,7 @@ def _fault(error: BaseException, *, sent: bool) -> NetworkFault:
         timed_out = (TimeoutError, requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError)
         if any(isinstance(cause, timed_out) for cause in causes):
             return NetworkFault.TIMEOUT_READ
-        broken = (requests.ConnectionError, urllib3.exceptions.ProtocolError, OSError)
+        broken = (urllib3.exceptions.ProtocolError, urllib3.exceptions.SSLError, OSError)
         return NetworkFault.CLOSED if isinstance(error, broken) else NetworkFault.OTHER
     return next((kind for types, kind in _BEFORE_SENDING if any(isinstance(c, types) for c in causes)), _OTHER)
 

@@ -69,6 +69,40 @@ def test_an_answer_that_breaks_off_is_an_unknown_outcome(make_client):
     assert (decided(answer).outcome, decided(answer).maybe_accepted) == (Outcome.BACK_OFF, True)
 
 
+ANSWER = b'{"code":200,"events_ingested":1,"payload_size_bytes":50}'
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+CHUNKED += b"%x\r\n%b\r\n0\r\n\r\n" % (len(ANSWER), ANSWER)
+GZIPPED = http("200 OK", gzip.compress(ANSWER), "Content-Encoding: gzip")
+
+
+@pytest.mark.parametrize("answer", [http("200 OK", ANSWER), CHUNKED, GZIPPED], ids=["plain", "chunked", "gzip"])
+def test_an_answer_that_drips_is_given_up_in_time(make_client, answer):
+    with RawServer(answer) as server:
+        assert make_client(base_url=server.url).send([b"{}"]).json() == orjson.loads(ANSWER)
+    with RawServer(answer, drips=0.05) as server:
+        dripped = make_client(base_url=server.url, read_timeout=0.3).send([b"{}"])
+    assert (dripped.status, dripped.error.kind) == (200, NetworkFault.TIMEOUT_READ)
+    assert dripped.elapsed_ms < 1_500
+    assert decided(dripped).maybe_accepted
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http("200 OK", b" " * 9_000_000),
+        http("200 OK", gzip.compress(b" " * 9_000_000), "Content-Encoding: gzip"),
+        http("200 OK", ANSWER, "Content-Encoding: gzip"),
+    ],
+    ids=["long", "long once unpacked", "not packed at all"],
+)
+def test_an_answer_that_nobody_could_read_is_an_unknown_outcome(make_client, answer):
+    with RawServer(answer) as server:
+        answer = make_client(base_url=server.url).send([b"{}"])
+    assert (answer.status, answer.error.kind) == (200, NetworkFault.OTHER)
+    assert len(answer.body) < 8_100_000
+    assert decided(answer).maybe_accepted
+
+
 def test_garbage_in_place_of_http_is_an_unknown_outcome(make_client):
     with RawServer(b"\x00\x01\x02 garbage\r\n\r\n") as server:
         assert decided(make_client(base_url=server.url).send([b"{}"])).maybe_accepted

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from contextlib import suppress
 from types import TracebackType
 
@@ -10,11 +11,15 @@ OTHER_KEY = "fedcba9876543210fedcba9876543210"
 
 
 class RawServer:
-    """Answers each request with the same bytes and hangs up. `reads` False: answers before it has read anything."""
+    """Answers each request with the same bytes and hangs up. `reads` False: answers before it has read anything.
 
-    def __init__(self, reply: bytes, *, reads: bool = True) -> None:
+    drips: seconds before each byte of the answer's body.
+    """
+
+    def __init__(self, reply: bytes, *, reads: bool = True, drips: float = 0) -> None:
         self._reply = reply
         self._reads = reads
+        self._drips = drips
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self.requests: list[bytes] = []
@@ -43,7 +48,11 @@ class RawServer:
                     self.requests.append(_read_request(connection))
                 else:
                     connection.recv(65_536)
-                connection.sendall(self._reply)
+                head, end, body = self._reply.partition(b"\r\n\r\n")
+                connection.sendall(head + end)
+                for piece in (bytes([byte]) for byte in body) if self._drips else [body]:
+                    time.sleep(self._drips)
+                    connection.sendall(piece)
                 connection.shutdown(socket.SHUT_WR)
 
 
