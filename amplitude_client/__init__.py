@@ -34,6 +34,7 @@ from amplitude_client.payload import (
     check_id,
     check_time,
     clean_value,
+    hyphenate_names,
 )
 from amplitude_client.problems import IN_SHORT, Problem
 from amplitude_client.residency import HOSTS, Residency, base_url
@@ -72,6 +73,7 @@ __all__ = [
     "decide",
     "frame_bytes",
     "hyphenate",
+    "hyphenate_names",
     "is_loopback",
     "is_ok",
     "mask",

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from amplitude_client.problems import Problem
-from amplitude_client.text import clean_text
+from amplitude_client.text import clean_text, hyphenate
 
 MIN_ID_LENGTH = 5
 MAX_TEXT = 1_024
@@ -179,6 +179,24 @@ def _clean_dict(value: dict[Any, Any], *, depth: int) -> tuple[dict[str, Any], i
         cleaned[name], altered = _clean(item, depth=depth)
         changes += renamed + altered
     return cleaned, changes
+
+
+def hyphenate_names(properties: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    """`properties` under hyphenated names, and how many had to get yet another one, as two became the same.
+
+    Names that need no hyphens stay as they are, in whatever order the properties come.
+    """
+    hyphenated = {hyphenate(name): value for name, value in properties.items()}
+    if len(hyphenated) == len(properties):
+        return hyphenated, 0
+    hyphenated = {name: value for name, value in properties.items() if hyphenate(name) == name}
+    changes = 0
+    for old in [name for name in properties if name not in hyphenated]:
+        name = hyphenate(old)
+        if name in hyphenated:
+            name, changes = _free_name(name, hyphenated), changes + 1
+        hyphenated[name] = properties[old]
+    return hyphenated, changes
 
 
 def _free_name(name: str, taken: Mapping[str, Any]) -> str:

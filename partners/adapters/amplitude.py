@@ -205,7 +205,8 @@ class AmplitudeEncoder:
         top = top_level_keys(record.name, cleaned)
         extra = orjson.dumps(top)[1:-1] + b"," if top else b""
         if self._hyphenate:
-            cleaned = {client.hyphenate(key): value for key, value in cleaned.items()}
+            cleaned, renamed = client.hyphenate_names(cleaned)
+            changes += renamed
         return self._constant + extra, orjson.dumps(cleaned), changes, None
 
 
@@ -236,7 +237,8 @@ class AmplitudeProfileEncoder:
         device_id = record.clevertap_id if self._with_device else None
         if user_id is None and device_id is None and problem is None:
             return Skip(NO_IDENTIFIER)
-        operations, altered, too_deep = client.clean_value(self._operations(record), field="user_properties")
+        operations, renamed = self._operations(record)
+        operations, altered, too_deep = client.clean_value(operations, field="user_properties")
         problem = (
             problem
             or (client.check_id(device_id, field="device_id") if device_id is not None else None)
@@ -245,17 +247,20 @@ class AmplitudeProfileEncoder:
         )
         ids = (_piece("user_id", user_id), _piece("device_id", device_id))
         body = self.TEMPLATE % (record.time_ms, *ids, record.uid, orjson.dumps(operations))
-        return Encoded(body, user_id, device_id, altered) if problem is None else _refusal(problem, body)
+        return Encoded(body, user_id, device_id, altered + renamed) if problem is None else _refusal(problem, body)
 
-    def _operations(self, record: Record) -> dict[str, dict[str, Any]]:
-        """$set and $unset. With nothing to say an empty $set still ties the device to the user."""
+    def _operations(self, record: Record) -> tuple[dict[str, dict[str, Any]], int]:
+        """$set and $unset, and how many names had to be altered.
+
+        With nothing to say an empty $set still ties the device to the user.
+        """
         properties = orjson.loads(record.properties)
         exclude(properties, self._excluded)
-        sets = {self._name(key): value for key, value in properties.items()}
+        sets, renamed = client.hyphenate_names(properties) if self._hyphenate else (properties, 0)
         gone = (self._name(key) for key in record.removed if key not in self._excluded)
         unset = {key: self.UNSET for key in gone if key not in sets}
         operations = {"$unset": unset} if unset else {}
-        return {"$set": sets, **operations} if sets or not unset else operations
+        return {"$set": sets, **operations} if sets or not unset else operations, renamed
 
     def _name(self, key: str) -> str:
         return client.hyphenate(key) if self._hyphenate else key

@@ -19,6 +19,7 @@ from amplitude_client import (
     clean_text,
     clean_value,
     hyphenate,
+    hyphenate_names,
     is_loopback,
 )
 from amplitude_client.sandbox import rules
@@ -112,6 +113,14 @@ def test_control_characters_become_visible_and_line_breaks_stay():
 
 def test_hyphenate_replaces_white_space_and_slashes():
     assert hyphenate("App Launched / Home\tPage") == "App-Launched---Home-Page"
+
+
+def test_names_that_become_the_same_by_hyphens_keep_all_values_in_any_order():
+    properties = {"a b": 1, "a/b": 2, "a-b": 3, "a b-2": 4, "c d": 5}
+    named = {"a-b": 3, "a-b-2": 1, "a-b-3": 2, "a-b-2-2": 4, "c-d": 5}
+    assert hyphenate_names(properties) == (named, 3)
+    assert hyphenate_names({"a-b": 3, "a b": 1}) == hyphenate_names({"a b": 1, "a-b": 3}) == ({"a-b": 3, "a-b-2": 1}, 1)
+    assert hyphenate_names({"a b": 1, "c": 2}) == ({"a-b": 1, "c": 2}, 0)
 
 
 MESSY = st.recursive(

@@ -171,6 +171,13 @@ def test_hyphenated_names_have_no_white_space_or_slashes():
     assert found["event_properties"] == {"Page---Title": "A / B"}
 
 
+def test_names_that_become_the_same_by_hyphens_lose_no_value_and_are_counted():
+    outcome = encode(row({"Order ID": "A", "Order-ID": "B"}), hyphenate_names=True)
+    assert isinstance(outcome, Encoded)
+    assert orjson.loads(outcome.body)["event_properties"] == {"Order-ID": "B", "Order-ID-2": "A"}
+    assert outcome.altered == 1
+
+
 def test_long_text_is_cut_and_counted():
     outcome = encode(row({"Text": "x" * 2_000}, plain=False))
     assert isinstance(outcome, Encoded)

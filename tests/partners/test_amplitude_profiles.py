@@ -98,6 +98,13 @@ def test_hyphenated_names_of_properties_and_no_other_name():
     assert found["event_type"] == "$identify"
 
 
+def test_names_that_become_the_same_by_hyphens_lose_no_value_and_are_counted():
+    outcome = encode(row({"Order ID": "A", "Order-ID": "B"}, ("Order/ID",)), hyphenate_names=True)
+    assert isinstance(outcome, Encoded)
+    assert orjson.loads(outcome.body)["user_properties"] == {"$set": {"Order-ID": "B", "Order-ID-2": "A"}}
+    assert outcome.altered == 1
+
+
 @pytest.mark.parametrize(
     ("identity", "contact", "mapping", "expected"),
     [
