@@ -33,17 +33,16 @@ AT_ONCE = 5_000
 _watched_at = -WATCH_SECONDS
 
 # The last windows of each export, newest first: whether `empty_windows` of them, or more, had nothing to read.
+# Summed window by window: the planner cannot know how few they are, and would join all shards that there are.
 EMPTY = """
 SELECT e.id FROM exports_export e
   LEFT JOIN notifications_preferences p ON p.project_id = e.project_id
  CROSS JOIN LATERAL (
-    SELECT count(*) AS windows, coalesce(sum(s.read), 0) AS read FROM (
+    SELECT count(*) AS windows, sum((SELECT sum(read) FROM exports_shard WHERE run_id = r.id)) AS read FROM (
         SELECT id FROM exports_run WHERE export_id = e.id AND status = 'DONE'
-         ORDER BY sequence DESC LIMIT coalesce(p.empty_windows, %(windows)s)) AS r
-      JOIN exports_shard s ON s.run_id = r.id) AS last
+         ORDER BY sequence DESC LIMIT coalesce(p.empty_windows, %(windows)s)) AS r) AS last
  WHERE e.id = ANY(%(exports)s) AND e.status IN ('PENDING', 'RUNNING') AND last.read = 0
-   AND (SELECT count(*) FROM exports_run r WHERE r.export_id = e.id AND r.status = 'DONE')
-       >= coalesce(p.empty_windows, %(windows)s)
+   AND last.windows >= coalesce(p.empty_windows, %(windows)s)
 """
 
 

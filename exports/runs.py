@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef
+from django.db.models import Exists, OuterRef
 
 from events import catalogue, counts, logs, positions, store
 from exports import schedule
@@ -162,7 +162,8 @@ def create_windows(exports: Sequence[Export], *, now: datetime) -> list[Run]:
     Call it in a transaction that holds the exports' rows.
     """
     horizon = positions.horizon()
-    ends = dict(Run.objects.filter(export__in=exports).values_list("export").annotate(end=Max("window_end")))
+    # No window ends before an older one, so the latest run's end is the last one.
+    ends = dict(Run.objects.latest_of(exports).values_list("export", "window_end"))
     plans = [_next_window(export, ends.get(export.pk) or export.captured_from, horizon, now) for export in exports]
     for plan in plans:
         export = plan.export
@@ -226,7 +227,7 @@ def end_live(run: Run, shard: Shard, *, fence: int, now: datetime) -> bool:
 
 def _create(plans: Sequence[_Plan], *, now: datetime) -> list[Run]:
     exports = [plan.export for plan in plans]
-    last = dict(Run.objects.filter(export__in=exports).values_list("export").annotate(last=Max("sequence")))
+    last = dict(Run.objects.latest_of(exports).values_list("export", "sequence"))
     estimates: dict[Any, int] = {}
     made = []
     for export, axis, window, (from_tx_id, until_tx_id) in plans:
