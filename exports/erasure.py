@@ -17,10 +17,12 @@ from events import erasure as rows
 from events.models import Erasure
 from exports.delivery.lease import longest
 from exports.models import Held, Rejected, Shard
+from exports_portal.common.database import single_flight
 
 log = structlog.get_logger("exports")
 
 PROJECT = attrgetter("project_id")
+LOCK = 7_210_453  # any number of our own
 AT_ONCE = 10_000  # rejected records looked at in one transaction
 DELETED = {
     "reason": "deleted",
@@ -56,7 +58,16 @@ UPDATE exports_shard SET fence = fence + 1
 
 
 def go_on(*, now: datetime) -> None:
-    """Do what can be done now of all erasures, each project's together. Harmless when it is cut short or rung twice."""
+    """Do what can be done now of all erasures, each project's together. Harmless when it is cut short or rung twice.
+
+    A no-op while another process is at it: beat rings oftener than it takes to read a large log.
+    """
+    with single_flight(LOCK) as is_first:
+        if is_first:
+            _go_on(now)
+
+
+def _go_on(now: datetime) -> None:
     for _, group in groupby(sorted(rows.unfinished(), key=PROJECT), key=PROJECT):
         erasures = list(group)
         if new := [erasure for erasure in erasures if erasure.first_pass_at is None]:

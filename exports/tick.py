@@ -15,7 +15,7 @@ from exports import actions, alerts, runs, totals
 from exports.delivery.lease import longest
 from exports.models import Frequency
 from exports_portal.common import bells
-from exports_portal.common.database import AWAY
+from exports_portal.common.database import AWAY, single_flight
 from notifications import dispatch
 from partners import actions as partner_actions
 
@@ -84,14 +84,8 @@ UPDATE exports_shard
 
 def tick(*, now: datetime) -> int:
     """Create due runs and ring for free shards; returns how many bells were rung. A no-op while another one ticks."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-        if not cursor.fetchone()[0]:
-            return 0
-        try:
-            return _sweep(now=now)
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+    with single_flight(LOCK) as is_first:
+        return _sweep(now=now) if is_first else 0
 
 
 def queue_of(frequency: str) -> str:

@@ -181,11 +181,15 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_DB_REUSE_MAX = 1_000  # tasks; by default Celery connects anew for each, which costs more than most of them
 CELERY_TASK_DEFAULT_QUEUE = "bulk"
-CELERY_TASK_ROUTES = {"exports.tasks.tick": {"queue": "tick"}, "exports.tasks.purge": {"queue": "purge"}}
+CELERY_TASK_ROUTES = {
+    "exports.tasks.tick": {"queue": "tick"},
+    "exports.tasks.erase": {"queue": "purge"},
+    "exports.tasks.purge": {"queue": "purge"},
+}
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "exports.tasks.tick", "schedule": 1.0, "options": {"queue": "tick", "expires": 5}},
     "sources": {"task": "sources.tasks.due", "schedule": 5.0, "options": {"queue": "bulk", "expires": 10}},
-    "erase": {"task": "exports.tasks.erase", "schedule": 30.0, "options": {"queue": "bulk", "expires": 30}},
+    "erase": {"task": "exports.tasks.erase", "schedule": 30.0, "options": {"queue": "purge", "expires": 30}},
     "purge": {"task": "exports.tasks.purge", "schedule": 60.0, "options": {"queue": "purge", "expires": 60}},
     "forget": {"task": "projects.tasks.forget", "schedule": 3600.0, "options": {"queue": "purge", "expires": 3600}},
 }

@@ -89,7 +89,7 @@ def ring_source(source_id: int) -> None:
 
 def ring_erase() -> None:
     """Go on with deleting people's records."""
-    _ring("exports.tasks.erase", "bulk")
+    _ring("exports.tasks.erase", "purge", expires=30)
 
 
 def ring_purge() -> None:

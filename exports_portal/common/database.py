@@ -24,6 +24,22 @@ def may_go_away() -> Iterator[None]:
         connection.close()
 
 
+@contextmanager
+def single_flight(lock: int) -> Iterator[bool]:
+    """Whether no process is in a block of this number already; if so, others are kept out until the block ends.
+
+    The lock belongs to the connection: it goes with a process that dies.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
+        (is_first,) = cursor.fetchone()
+        try:
+            yield is_first
+        finally:
+            if is_first:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
+
+
 def bound_statements() -> None:
     """From now on the server ends statements of this process after PORTAL_REQUEST_SECONDS, and transactions that do
     nothing for twice as long: no request waits for ever, and none holds the horizon up.

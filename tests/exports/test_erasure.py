@@ -13,7 +13,9 @@ from exports import actions, erasure, ledger_check, rejected
 from exports.delivery import lease, worker
 from exports.models import Held, Rejected, Run, Shard, Status
 from exports.spec import ExportSpec
+from exports_portal.common import heartbeat
 from tests.exports.conftest import ANN, deliver, now, opened, people, send, skip_waits, today, unique
+from tests.exports.transactions import open_writer
 from tests.factories import ProjectFactory
 
 GONE = {"reason": "deleted", "payload": "", "field": ""}
@@ -195,6 +197,21 @@ def test_many_erasures_of_a_project_read_its_logs_once(project, capture, capture
     assert Event.objects.count() == 30
     assert sorted(row["rows"] for row in Erased.objects.values("erasure").annotate(rows=Count("pk"))) == [12] * 4
     assert differences() == []
+
+
+def test_erasures_go_on_in_one_process_at_a_time_beside_deliveries(project, capture):
+    with heartbeat.connect() as redis:
+        waiting = {queue: redis.llen(queue) for queue in ("bulk", "purge")}
+        capture(3, identity="asha-42")
+        delete(project, "asha-42")
+        rung = {queue: redis.llen(queue) - waiting[queue] for queue in waiting}
+    assert rung == {"bulk": 0, "purge": 1}
+    with open_writer() as other:
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [erasure.LOCK])
+        erasure.go_on(now=now())
+        assert Event.objects.count() == 3
+    erasure.go_on(now=now())
+    assert Event.objects.count() == 0
 
 
 def test_the_anonymous_profiles_that_became_a_person_go_with_it(project, integration, sandbox):
