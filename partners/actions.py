@@ -285,9 +285,10 @@ def _sending_through(integration: Integration) -> Any:
 
 def _about_to_send(integration: Integration) -> Any:
     """Exports of its project with a run that has something to send, be it through this integration or another one."""
-    to_send = Q(shards__open=True, shards__idle=False) | Q(shards__resend_at__isnull=False)
-    runs = integration.runs.model.objects
-    return runs.filter(to_send, export__project=integration.project_id).values("export")
+    runs = integration.runs.model.objects.filter(export__project=integration.project_id).order_by()
+    waiting = runs.filter(shards__open=True, shards__idle=False), runs.filter(shards__resend_at__isnull=False)
+    # By an index each: joined by OR they would read every run there ever was.
+    return waiting[0].values("export").union(waiting[1].values("export"))
 
 
 def _locked(integration: Integration) -> Integration:
