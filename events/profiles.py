@@ -177,10 +177,10 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def read_token(record: Mapping[str, Any]) -> Update:
+def read_token(record: Mapping[str, Any], device: str | None) -> Update:
     """A device's push token: kept on the person, not in the profile log. Raises Refusal."""
     data = record.get("tokenData")
-    if not record.get("objectId"):
+    if device is None:
         raise Refusal(TOKEN_OBJECT_ID, "A token record needs the objectId of its device.")
     if not isinstance(data, Mapping) or not data:
         raise Refusal(TOKEN_DATA, "A token record needs tokenData with id and type.")
@@ -189,9 +189,8 @@ def read_token(record: Mapping[str, Any]) -> Update:
         raise Refusal(TOKEN_ID, "tokenData.id must be the push token as text.")
     if kind not in TOKEN_TYPES:
         raise Refusal(TOKEN_TYPE, f"tokenData.type must be one of: {', '.join(TOKEN_TYPES)}.")
-    device = str(record["objectId"])
     if any(device.startswith(prefixes) and kind in strange for prefixes, strange in STRANGE_TOKENS.items()):
-        raise Refusal(TOKEN_OF_DEVICE, f"A token of the type {kind} cannot be of the device {device[:64]}.")
+        raise Refusal(TOKEN_OF_DEVICE, f"A token of the type {kind} cannot be of the device {device}.")
     if keys is not None and (kind != "chrome" or not isinstance(keys, Mapping)):
         raise Refusal(TOKEN_KEYS, "tokenData.keys belongs to the type chrome only, as an object with p256dh and auth.")
     return Update(properties={PUSH_TOKEN: f"{kind}:{token}"}, logged=False)

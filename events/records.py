@@ -83,8 +83,8 @@ def read_record(record: Any, *, index: int, now: datetime, limit: int) -> Record
             identity, others = (identity, (*others, (IDENTITY, named))) if identity and named else (named, others)
         return ProfileRecord(index, identity, device, _time(record.get("ts"), now), update, _uid(record), others)
     if kind == "token":
-        update = profiles.read_token(record)
-        return ProfileRecord(index, None, _device(record.get("objectId")), now, update, _uid(record))
+        device = _device(record.get("objectId"))
+        return ProfileRecord(index, None, device, now, profiles.read_token(record, device), _uid(record))
     raise Refusal(TYPE_UNKNOWN, "The record is neither an event nor a profile. Set type to event, profile or token.")
 
 
@@ -130,8 +130,7 @@ def _name(given: str) -> tuple[str, int]:
 def _who(record: Mapping[str, Any]) -> tuple[str | None, str | None, tuple[Key, ...]]:
     """Identity, device, and further names: FBID and GPID."""
     identity = read_identity(record.get("identity"))
-    given = record.get("objectId")
-    device = None if given is None or given == "" else _device(given)
+    device = _device(record.get("objectId"))
     others: tuple[Key, ...] = ()
     if "FBID" in record or "GPID" in record:
         names = ((kind, read_identity(record.get(key))) for key, kind in (("FBID", FBID), ("GPID", GPID)))
@@ -155,7 +154,10 @@ def read_identity(given: Any) -> str | None:
     return identity or None
 
 
-def _device(given: Any) -> str:
+def _device(given: Any) -> str | None:
+    """An objectId, or None when there is none. Raises Refusal."""
+    if given is None or given == "":
+        return None
     device = "" if isinstance(given, bool) or not isinstance(given, str | int) else str(given)
     if not _OBJECT_ID.fullmatch(device):
         raise Refusal(

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from events.text import clean_text
+
 NAME_MISSING, STRUCTURE, RESERVED_NAME, GENDER, EMAIL, PHONE = 509, 512, 513, 514, 515, 516
 EMPLOYED, EDUCATION, MARRIED, AGE, TOO_MANY_PROPERTIES = 517, 518, 519, 520, 522
 IDENTITY_MISSING, TYPE_UNKNOWN, TIMESTAMP, OBJECT_ID, DISCARDED_NAME = 523, 524, 525, 526, 528
@@ -12,12 +14,15 @@ TIMESTAMP_TEXT = "Timestamp should be present in the Unix Epoch format."
 
 
 class Refusal(Exception):
-    """One record is refused; the others are not affected."""
+    """One record is refused; the others are not affected.
+
+    error: cleaned, as it may repeat what was sent, and the answer must not fail for it once the others are stored.
+    """
 
     def __init__(self, code: int, error: str) -> None:
-        super().__init__(error)
         self.code = code
-        self.error = error
+        self.error = clean_text(error)
+        super().__init__(self.error)
 
 
 @dataclass(frozen=True)

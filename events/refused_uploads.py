@@ -34,9 +34,7 @@ log = structlog.get_logger("events")
 def keep(*, project: Project, refused: Sequence[RefusedRecord], now: datetime) -> None:
     """Keep the first of a request. Whoever sent them has been answered for all, so losing some of them is no fault."""
     rows = [
-        RefusedUpload(
-            project=project, received_at=now, code=one.code, error=clean_text(one.error), record=_text(one.record)
-        )
+        RefusedUpload(project=project, received_at=now, code=one.code, error=one.error, record=_text(one.record))
         for one in refused[:KEPT_OF_REQUEST]
     ]
     try:

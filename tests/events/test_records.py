@@ -327,6 +327,10 @@ def test_a_profile_says_what_it_sets_and_what_it_removes() -> None:
     assert update.removed == ["Old"]
 
 
+def test_what_a_refusal_repeats_can_be_stored_and_sent() -> None:
+    assert Refusal(512, "“\ud800\0” is odd.").error == "“?-” is odd."
+
+
 def test_phones_lose_their_fillers() -> None:
     assert read_profile(Phone="+91 (98765) 432-10").update.columns == {"phone": "+919876543210"}
 

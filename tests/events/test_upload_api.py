@@ -52,6 +52,17 @@ def test_some_bad(project: Project, headers: dict[str, str]) -> None:
     assert len(stored(project)) == 1
 
 
+@pytest.mark.parametrize("device", ["__g\ud800", "__g\0", "__g" + "x" * 100])
+def test_a_strange_device_of_a_token_sinks_no_other(project: Project, headers: dict[str, str], device: str) -> None:
+    token = {"type": "token", "objectId": device, "tokenData": {"id": "x", "type": "apns"}}
+    answer = send(headers, {"d": [event(), token]})
+    assert answer.status_code == 200
+    assert (answer.json()["status"], answer.json()["processed"]) == ("partial", 1)
+    [refused] = answer.json()["unprocessed"]
+    assert (refused["code"], refused["record"]) == (526, token)
+    assert len(stored(project)) == 1
+
+
 def test_all_bad(headers: dict[str, str]) -> None:
     answer = send(headers, {"d": [event(name=""), event(ts=1_795_000_000_000)]})
     assert answer.status_code == 200

@@ -127,7 +127,9 @@ def _who(chance: Random, pool: Pool) -> dict[str, Any]:
     number = chance.randrange(40)
     names = {
         "identity": chance.choice((f"user-{number}", number, "a@example.com", chance.choice(pool.texts))),
-        "objectId": chance.choice((f"__g{number % 25}", f"-ios{number}", chance.choice(pool.texts))),
+        "objectId": chance.choice(
+            (f"__g{number % 25}", f"-ios{number}", (text := chance.choice(pool.texts)), f"__g{text}")
+        ),
         "FBID": f"fb{number % 10}",
         "GPID": f"gp{number % 10}",
     }
