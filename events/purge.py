@@ -1,4 +1,4 @@
-"""The only one that deletes from the logs: their oldest end, in small steps (docs/decisions/0017-retention.md).
+"""Deleting the oldest end of the logs, in small steps (docs/decisions/0017-retention.md); people go by events.erasure.
 
 A step deletes records that stand next to each other by position, and moves the log's mark in the same transaction: at
 or below the mark something may be missing, above it nothing is.
@@ -26,7 +26,7 @@ SELECT id, tx_id, received_at >= %(before)s OR ({time} >= %(from)s AND {time} < 
 """
 DELETE = """
 WITH gone AS (DELETE FROM {table} WHERE id = ANY(%s) RETURNING received_at, {time} AS at)
-SELECT max(received_at), max(at) FROM gone
+SELECT count(*), max(received_at), max(at) FROM gone
 """
 
 
@@ -53,6 +53,8 @@ class Needs:
 def step(*, project_id: int, log: Log, before: datetime, needs: Callable[[], Needs], step_rows: int = STEP_ROWS) -> int:
     """Delete the next records that were received before `before`; returns how many, 0 when none may go now.
 
+    Those that an erasure deletes at the same moment are not among them: they have their tombstones.
+
     `needs` is asked under the lock that `hold` takes. Harmless beside another one: a log has one step at a time.
     """
     mark = _lock(project_id, log, skip=True)
@@ -65,13 +67,14 @@ def step(*, project_id: int, log: Log, before: datetime, needs: Callable[[], Nee
         # A step that a crash undoes is simply made again: no commit waits for the disk.
         cursor.execute("SET LOCAL synchronous_commit = off")
         cursor.execute(DELETE.format(table=log.table, time=log.time), [[row.id for row in rows]])
-        received, happened = cursor.fetchone()
+        count, received, happened = cursor.fetchone()
     mark.tx_id, mark.row_id = rows[-1].tx_id, rows[-1].id
-    mark.received_until = max(mark.received_until or received, received)
-    mark.happened_until = max(mark.happened_until or happened, happened)
-    mark.records += len(rows)
+    if count:
+        mark.received_until = max(mark.received_until or received, received)
+        mark.happened_until = max(mark.happened_until or happened, happened)
+        mark.records += count
     mark.save()
-    return len(rows)
+    return int(count)
 
 
 def hold(project_id: int, log: Log) -> PurgedLog:
