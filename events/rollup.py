@@ -39,11 +39,14 @@ WITH seen AS MATERIALIZED (
       FROM events_event e CROSS JOIN jsonb_each(e.properties) AS p
      WHERE e.project_id = %(project)s AND e.tx_id >= %(from_tx)s AND e.tx_id < %(until_tx)s
      GROUP BY 1, 2, 3
+), taken AS MATERIALIZED (
+    SELECT name_id, count(*) AS count FROM events_propertyseen WHERE name_id IN (SELECT name_id FROM seen) GROUP BY 1
 ), placed AS (
     SELECT s.*, k.id IS NOT NULL AS known,
            row_number() OVER (PARTITION BY s.name_id, k.id IS NOT NULL ORDER BY s.count DESC, s.key, s.type)
-           + (SELECT count(*) FROM events_propertyseen o WHERE o.name_id = s.name_id) AS place
-      FROM seen s LEFT JOIN events_propertyseen k ON k.name_id = s.name_id AND k.key = s.key AND k.type = s.type
+           + coalesce(t.count, 0) AS place
+      FROM seen s LEFT JOIN taken t ON t.name_id = s.name_id
+      LEFT JOIN events_propertyseen k ON k.name_id = s.name_id AND k.key = s.key AND k.type = s.type
 )
 INSERT INTO events_propertyseen (name_id, key, type, count, last_seen_at)
 SELECT name_id, key, type, count, last FROM placed WHERE known OR place <= %(properties)s

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection, transaction
 
 from events.models import DailyCount, EventName, PropertySeen, RollupPosition
-from events.rollup import PROPERTIES, roll_up_all
+from events.rollup import PROPERTIES, SEE_PROPERTIES, roll_up_all
 from events.tasks import roll_up
 from projects.models import Project
 from tests.events.capture import NOW, at_once, capture, event
@@ -110,6 +110,15 @@ def test_properties_that_programs_make_up_come_to_an_end(project: Project) -> No
     assert PropertySeen.objects.filter(name__name="Product Viewed").count() == PROPERTIES
     assert PropertySeen.objects.get(key="Price", name__name="Product Viewed").count == 4
     assert PropertySeen.objects.filter(name__name="Other").count() == 1
+
+
+def test_what_a_name_has_is_counted_once_for_all_that_it_brings(project: Project) -> None:
+    capture(project, event(data={f"made-up {n}": n for n in range(200)}))
+    values = {"project": project.pk, "from_tx": 0, "until_tx": 2**62, "properties": PROPERTIES}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {SEE_PROPERTIES}", values)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "SubPlan" not in plan, "it would run for each property"
 
 
 def test_a_late_commit_is_counted_when_it_comes(project: Project) -> None:
