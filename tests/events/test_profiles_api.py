@@ -180,6 +180,24 @@ def test_demerging_leaves_the_profile_with_the_person_and_gives_fbid_back(
     assert demerge(headers, "nobody").json() == {"status": "success", "processed": 0}
 
 
+def test_demerging_lets_go_of_what_else_came_with_somebody_known_by_fbid(
+    project: Project, headers: dict[str, str]
+) -> None:
+    capture(project, event("asha"), event(None, FBID="f", GPID="g"))
+    capture(project, event("asha", FBID="f"))
+    assert demerge(headers, "asha").json()["processed"] == 1
+    capture(project, event(None, FBID="f", GPID="g"), event(None, GPID="g"), event("asha"))
+    assert [row.identity for row in stored(project)[-3:]] == ["f", "f", "asha"]
+    assert not Person.objects.exclude(merged_into=None).exists()
+
+
+def test_who_merged_with_nobody_known_by_fbid_keeps_theirs(project: Project, headers: dict[str, str]) -> None:
+    capture(project, event("asha", FBID="f"), event(None, objectId="__d1"), event("asha", objectId="__d1"))
+    assert demerge(headers, "asha").json()["processed"] == 1
+    capture(project, event(None, FBID="f"))
+    assert stored(project)[-1].identity == "asha"
+
+
 def test_what_leads_to_a_person_for_capture_does_so_for_every_call(project: Project, headers: dict[str, str]) -> None:
     capture(project, event(None, FBID=34322423), event(None, GPID="g-1", objectId="__g"))
     capture(project, profile("bob", Email="bob@ex.com", Phone="+4915112345678"), event("bob@ex.com"))
