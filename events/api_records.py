@@ -9,7 +9,6 @@ from django.db import connection
 
 from events import json_text
 from events.lifetimes import lifetimes
-from events.models import Flag
 from events.profiles import PUSH_TOKEN
 from events.reading import Found
 
@@ -64,7 +63,7 @@ def _profile(people: Mapping[int, "_Person"], row: Found, fields: Fields) -> str
     own: dict[str, Any] = {"objectId": row.clevertap_id}
     if identity := row.identity or person.identity:
         own["identity"] = identity
-    if fields.app and row.flags & Flag.WELL_KNOWN:
+    if fields.app:
         own |= _device(json.loads(row.properties))
     return json_text.dump(own).decode()[:-1] + person.text + "}"
 

@@ -23,7 +23,7 @@ SCANNED = """
  ORDER BY occurred_at, id
 """
 PAGE = """
-SELECT e.id, e.occurred_at, e.person_id, e.clevertap_id, e.identity, e.flags, e.properties::text,
+SELECT e.id, e.occurred_at, e.person_id, e.clevertap_id, e.identity, e.properties::text,
        to_char(e.occurred_at AT TIME ZONE %(zone)s, 'YYYYMMDDHH24MISS')
   FROM (SELECT * {scanned} LIMIT %(scanned)s) AS e
  WHERE e.name_id = %(name)s AND e.tx_id < %(until_tx)s {filters}
@@ -56,7 +56,6 @@ class Found(NamedTuple):
     person_id: int
     clevertap_id: str
     identity: str | None
-    flags: int
     properties: str
     local_time: str
 

@@ -297,6 +297,13 @@ def test_device_fields_and_custom_properties_come_when_they_are_wanted(project: 
     assert set(little["profile"]) == {"objectId", "identity"}
 
 
+@pytest.mark.parametrize("name", ["Make", "Platform"])
+def test_a_device_field_comes_without_the_others(project: Project, reader: Reader, name: str) -> None:
+    store(project, event(data={name: "Google"}))
+    [[record]] = reader.walk(f"{URL}?app=true")
+    assert record["profile"][name.lower()] == "Google"
+
+
 def test_session_properties_of_a_visit_stand_apart(project: Project, reader: Reader) -> None:
     store(project, event(name="UTM Visited", data={"utm_source": "google", "Install": "y"}))
     [[record]] = reader.walk(event_name="UTM Visited")
