@@ -52,7 +52,7 @@ def import_file(
     """Import every good line; the bad ones are in the summary. `progress` is told the bytes read, after each step.
 
     A line's uid comes from its place and its text, unless it brings one: importing a file again gives the same uids,
-    so Amplitude drops the repeats.
+    so Amplitude drops the repeats, for 7 days.
     """
     summary = Summary()
     try:

@@ -1,4 +1,4 @@
-"""The only reader of the logs and of people: bounded pages along three axes, keyset only, made for speed.
+"""What exports read of the logs and of people: bounded pages along three axes, keyset only, made for speed.
 
 Rows come through binary cursors of psycopg itself: measured, that is four times as fast as Django's cursor.
 A plain SELECT has no transaction id, so reading never holds up the horizon.

@@ -1,7 +1,8 @@
 """The event log, the profile log, and what the upload call refused.
 
-Writers: `events.ingest` alone. Readers of the logs: `events.store` alone. The retention policy deletes through
-`events.purge`.
+`events.ingest` alone inserts. Exports read through `events.store`, CleverTap's read calls through `events.reading`;
+`events.rollup` counts. The retention policy deletes through `events.purge`, whoever asks for privacy through
+`events.erasure`.
 """
 
 from django.contrib.postgres.fields import ArrayField
