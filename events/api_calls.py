@@ -17,7 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from events import json_text
 from events.positions import RestoredDump
 from exports_portal.common import rate_limits
-from exports_portal.common.database import AWAY, reason
+from exports_portal.common.database import AWAY, InDoubt, reason
 from exports_portal.common.rate_limits import TooManyRequests
 from exports_portal.common.slots import NoSlot, slot
 from projects.credentials import project_for_passcode
@@ -26,6 +26,7 @@ from projects.models import Project
 log = structlog.get_logger("events")
 
 SERVER_ERROR = 555
+IN_DOUBT = "The database broke off at the last moment: it may have been stored. Send it again, with the same uid."
 ACCOUNT_CHARACTERS = 64  # of a header, in the log
 UPLOADS_AT_ONCE, READS_AT_ONCE = 15, 3  # per project; above: 429 (CleverTap, API request limit)
 # Browsers may call from any page: a passcode is asked for, and no cookie counts (CleverTap, API FAQs: CORS is enabled).
@@ -98,6 +99,8 @@ def _guarded(
         return _failure(503, str(error))
     except AWAY as error:
         log.warning("capture.failed", call=kind, account=account_id[:ACCOUNT_CHARACTERS], why=reason(error))
+        if isinstance(error, InDoubt):
+            return _failure(503, IN_DOUBT, code=SERVER_ERROR)
     except DatabaseError:
         log.exception("capture.failed", call=kind, account=account_id[:ACCOUNT_CHARACTERS])
     except Exception:  # clients read JSON, also when the fault is ours

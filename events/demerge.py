@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from django.db import transaction
 from django.db.models import F
 
 from events.lookups import led_to
@@ -12,10 +11,11 @@ from events.people import lock
 from events.people_rows import DEVICE, FBID, GPID, IDENTITY
 from exports_portal.common import audit
 from exports_portal.common.audit import Actor
+from exports_portal.common.database import atomic
 from projects.models import Project
 
 
-@transaction.atomic
+@atomic()
 def demerge(*, project: Project, identities: Collection[str], by: Actor, now: datetime) -> int:
     """Let go of whatever led to the people of these identities beside their own; returns how many there were.
 
@@ -23,7 +23,7 @@ def demerge(*, project: Project, identities: Collection[str], by: Actor, now: da
     them are people of their own again, with what led to them, and with an empty profile. Other devices, and an
     identity here that is a second one of somebody, lead to somebody new from now on. So do further FBIDs and GPIDs
     once somebody was among them who is shown under one: whose they were nobody knows. What was captured stays as it
-    is. Unknown identities are passed over, so that a call may be repeated. Raises Shared.
+    is. Unknown identities are passed over, so that a call may be repeated. Raises Shared and InDoubt.
     """
     lock(project.pk)
     people = led_to(project.pk, identities=identities)

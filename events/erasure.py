@@ -20,6 +20,7 @@ from events.models import Erased, Erasure, Event, Identifier, Person, ProfileCha
 from events.people import lane_of, lock
 from exports_portal.common import audit, bells
 from exports_portal.common.audit import Actor
+from exports_portal.common.database import atomic
 from projects.models import Project
 
 log = structlog.get_logger("events")
@@ -42,13 +43,13 @@ SELECT o.erasure, 'changes', project_id, id, tx_id, received_at, lane
 }
 
 
-@transaction.atomic
+@atomic()
 def delete_people(
     *, project: Project, identities: Collection[str] = (), devices: Collection[str] = (), by: Actor, now: datetime
 ) -> int:
     """Delete those whom these lead to, and the anonymous profiles that became them; returns how many there were.
 
-    What leads to nobody is passed over, so that a call may be repeated. Raises Shared and RestoredDump.
+    What leads to nobody is passed over, so that a call may be repeated. Raises Shared, RestoredDump and InDoubt.
     """
     lock(project.pk)
     meant = led_to(project.pk, identities=identities, devices=devices)

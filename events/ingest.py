@@ -17,6 +17,7 @@ from events.records import EventRecord, ProfileRecord, Record, read_record
 from events.refusals import Refusal, RefusedRecord
 from events.updates import Profiles
 from exports_portal.common import bells
+from exports_portal.common.database import atomic
 from projects.models import Project
 
 COPY_EVENTS = """
@@ -46,7 +47,7 @@ def ingest(
 
     With captured_at_event_time an event counts as received when it happened (imports of history).
     reserved: event names that are refused. dry_run: the same answer, but nothing is kept (CleverTap: dryRun).
-    Raises RestoredDump, and then nothing is stored.
+    Raises RestoredDump, and then nothing is stored; InDoubt, and then they may be.
     """
     accepted, refused = read_records(records, now=now)
     if accepted:
@@ -93,7 +94,7 @@ class _Capture:
 
     def store(self, *, dry_run: bool) -> list[RefusedRecord]:
         """Returns the records whose event name is not taken, and those that cannot be applied to their person."""
-        with transaction.atomic():
+        with atomic():
             names, refused = self._names()
             if not self.accepted:
                 return refused

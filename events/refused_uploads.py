@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 from events.models import RefusedUpload
 from events.refusals import RefusedRecord
@@ -39,7 +39,7 @@ def keep(*, project: Project, refused: Sequence[RefusedRecord], now: datetime) -
     ]
     try:
         RefusedUpload.objects.bulk_create(rows)
-    except DatabaseError:
+    except Error:
         log.warning("refused.lost", project=project.pk, records=len(rows), exc_info=True)
 
 

@@ -7,11 +7,29 @@ from typing import Any
 import psycopg
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.backends.signals import connection_created
 
 log = structlog.get_logger(__name__)
 AWAY = (OperationalError, InterfaceError)
+
+
+class InDoubt(OperationalError):
+    """The connection broke while COMMIT waited for its answer: the transaction may be stored, or not."""
+
+
+@contextmanager
+def atomic() -> Iterator[None]:
+    """transaction.atomic() for who tells a client what became of it. Raises InDoubt."""
+    is_over = False
+    try:
+        with transaction.atomic():
+            yield
+            is_over = True
+    except AWAY as error:
+        if is_over:
+            raise InDoubt(*error.args) from error
+        raise
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import InterfaceError, connection
 
 from events.erasure import delete_people
 from events.models import RefusedUpload
@@ -31,6 +31,15 @@ def test_an_upload_keeps_what_it_refused_with_code_and_reason(project: Project, 
         "Profile data is incorrect. Email is not valid.",
         '{"type": "profile", "identity": "ravi", "profileData": {"Email": "nowhere"}}',
     )
+
+
+def test_whatever_the_database_says_losing_them_is_no_fault(project: Project) -> None:
+    def break_off(*_: Any) -> Any:
+        raise InterfaceError("the connection is lost")
+
+    with connection.execute_wrapper(break_off):
+        refuse(project, {"n": 1})
+    assert latest(project, 10) == []
 
 
 def test_a_dry_run_and_a_good_upload_keep_nothing(headers: dict[str, str]) -> None:

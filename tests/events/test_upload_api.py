@@ -12,6 +12,7 @@ import orjson
 import pytest
 import redis
 import requests
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -288,6 +289,31 @@ def test_after_a_restored_dump_the_answer_says_how_to_mend_it(headers: dict[str,
     answer = send(headers, {"d": [event()]})
     assert answer.status_code == 503
     assert "manage.py rebase_positions" in answer.json()["error"]
+
+
+BREAK_OFF = """
+CREATE FUNCTION break_off() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER break_off AFTER INSERT ON events_event {when} FOR EACH ROW EXECUTE FUNCTION break_off()
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "told"),
+    [("NOT DEFERRABLE", "nothing was changed"), ("DEFERRABLE INITIALLY DEFERRED", "may have been stored")],
+)
+def test_who_may_send_twice_is_told_so(headers: dict[str, str], when: str, told: str) -> None:
+    """The connection dies while the records are written, or while they are committed: nobody can know then."""
+    with connection.cursor() as cursor:
+        cursor.execute(BREAK_OFF.format(when=when))
+    try:
+        answer = send(headers, {"d": [event()]})
+    finally:
+        connection.close()
+        with connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION break_off CASCADE")
+    assert answer.status_code == 503
+    assert told in answer.json()["error"]
 
 
 @pytest.mark.parametrize("key", ["identity", "FBID", "GPID"])
