@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from events import api_people, cursors, reading
 from events.api_calls import READS_AT_ONCE, CallFailed, clevertap_call
 from events.api_queries import Query, asks_for_everybody, read_query
-from events.api_reads import batch_of, busy, incorrect
+from events.api_reads import batch_of, busy, first, incorrect
 from events.property_filters import PropertyFilter
 from projects.models import Project
 
@@ -30,7 +30,7 @@ def profiles(request: HttpRequest, project: Project) -> dict[str, Any]:
         return _page(project, request.GET["cursor"], now)
     query = None if asks_for_everybody(request) else read_query(request, project)
     newest = project.people.aggregate(newest=Max("pk"))["newest"] or 0
-    return {"cursor": _cursor(project, query, newest, batch_of(request), after=0, began=now), "status": "success"}
+    return first(_cursor(project, query, newest, batch_of(request), after=0, began=now))
 
 
 def _cursor(project: Project, query: Query | None, newest: int, batch: int, *, after: int, began: datetime) -> str:

@@ -36,7 +36,14 @@ def events(request: HttpRequest, project: Project) -> dict[str, Any]:
     # Below the ceiling: what comes in from now on is in no page. So the walk ends, whatever is captured meanwhile.
     batch, fields = batch_of(request), _fields(request, query)
     walk = Walk(project.pk, positions.ceiling(), project.timezone, batch, fields, query)
-    return {"cursor": walk.cursor((query.start, reading.START_ID), began=now), "status": "success"}
+    return first(walk.cursor((query.start, reading.START_ID), began=now))
+
+
+def first(cursor: str) -> dict[str, Any]:
+    """The answer to a question. Raises CallFailed when no address could hold the cursor."""
+    if len(cursor) > cursors.LONGEST:
+        raise CallFailed(400, "The filters are too long for a cursor. Ask with fewer or shorter values, several times.")
+    return {"cursor": cursor, "status": "success"}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from django.core import signing
 
 LIFE = timedelta(hours=4)  # of a walk; each of its cursors is good for an hour (CleverTap, 2.3)
 IDLE = timedelta(hours=1)
+LONGEST = 7_500  # characters: gunicorn takes a request line of 8,190, and the next ones may be a little longer
 
 
 class BadCursor(Exception):
@@ -18,7 +19,7 @@ class BadCursor(Exception):
 
 def write(kind: str, content: list[Any], *, began: datetime) -> str:
     """`content` must be JSON. began: when the walk did, which stays the same from cursor to cursor."""
-    return _signer(kind).sign_object([began.timestamp(), *content])
+    return _signer(kind).sign_object([began.timestamp(), *content], compress=True)
 
 
 def read(

@@ -17,6 +17,7 @@ preload_app = True  # one import of Django instead of one per worker: half the t
 timeout = 60
 graceful_timeout = 3
 keepalive = 5
+limit_request_line = 8190  # the most: a cursor holds all filters of its question (events.cursors)
 accesslog = None  # django-structlog writes one line per request
 control_socket_disable = True  # it would lie in the home folder, one for all portals of this machine
 logconfig_dict = logging_settings(log_format=log_format())

@@ -1,5 +1,6 @@
 """Clients that stall in the middle of a body leave threads to others, and a project has 15 uploads at once."""
 
+import hashlib
 import os
 import socket
 import sys
@@ -104,6 +105,30 @@ def test_the_sixteenth_upload_at_once_is_429(web: str, project: Project) -> None
             assert is_live(web)
         assert [one.result().status_code for one in under_way] == [200] * 15
     assert Event.objects.filter(project=project).count() == 15
+
+
+@pytest.mark.parametrize("url", ["/1/events.json", "/1/profiles.json"])
+def test_a_cursor_that_is_given_can_be_used_however_many_values_are_asked_for(
+    web: str, project: Project, url: str
+) -> None:
+    who = headers(project)
+    upload(web, who)
+
+    def ask(count: int) -> requests.Response:
+        values = [hashlib.sha256(b"%d" % place).hexdigest() for place in range(count)]  # hardly any shorter, compressed
+        filters = [{"name": "City", "operator": "equals", "value": ["पुणे" * 125, *values]}]
+        query = {"event_name": "Product Viewed", "from": 20200101, "to": 20991231, "event_properties": filters}
+        return requests.post(f"{web}{url}", json=query, headers=who, timeout=SECONDS)
+
+    counts = (1, 50, 100, 110, 120, 130, 140, 150, 300)
+    asked = [ask(count) for count in counts]
+    given = [one.json()["cursor"] for one in asked if one.ok]
+    assert len(given[-1]) > 4_094
+    for cursor in given:
+        page = requests.get(f"{web}{url}?cursor={cursor}", headers=who, timeout=SECONDS)
+        assert (page.status_code, page.json()["status"]) == (200, "success")
+    assert asked[-1].status_code == 400
+    assert "too long for a cursor" in asked[-1].json()["error"]
 
 
 def test_whoever_was_cut_off_reads_why(web: str, project: Project) -> None:
