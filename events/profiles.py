@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -56,7 +56,7 @@ _PHONE_FILLERS = re.compile(r"[\s().\-]")
 class Update:
     """columns: name, email and phone that change. properties: keys set. removed: keys taken away, columns included.
 
-    operations: what follows from present values. identity: what the profile says its person's identity is.
+    operations: what follows from present values. identity: what the profile says its person's identity is, as sent.
     In `changed` and `removed` the columns bear their standard names, however they were typed: one key for partners.
     `logged` False keeps it out of the profile log: a push token is nothing that a partner should get.
     """
@@ -74,16 +74,14 @@ def read_update(data: Any, *, limit: int) -> Update:
     """`profileData` as an Update; null removes a key, as $delete does. Raises Refusal."""
     if not isinstance(data, Mapping):
         raise profile_refusal(STRUCTURE, "profileData must be an object of property names and values.")
-    cleaned, _ = clean_properties(data, limit=limit, most=PROPERTIES + len(STANDARD_NAMES))
-    identity = None
-    update = Update()
+    properties = {key: value for key, value in data.items() if key.lower() != IDENTITY}
+    identity = next((data[key] for key in data if key not in properties), None)  # not cleaned: it is no property
+    cleaned, _ = clean_properties(properties, limit=limit, most=PROPERTIES + len(STANDARD_NAMES))
+    update = Update(identity=identity)
     for typed, value in cleaned.items():
         lower = typed.lower()
-        if lower == IDENTITY:
-            identity = value
-        else:
-            _read_property(update, lower, STANDARD_NAMES.get(lower, typed), value)
-    return update if identity is None else replace(update, identity=identity)
+        _read_property(update, lower, STANDARD_NAMES.get(lower, typed), value)
+    return update
 
 
 def _read_property(update: Update, lower: str, key: str, value: Any) -> None:

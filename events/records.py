@@ -28,6 +28,7 @@ from events.refusals import (
 )
 from events.text import as_text, clean_text, is_odd_name
 
+EXACT = 2**53  # from here on a float may stand for several whole numbers
 NAME_CHARACTERS = 512
 ITEMS = 256  # of a Charged event
 IDENTITY_CHARACTERS, IDENTITY_BYTES = 1_024, 2_500  # an entry of an index has 2,704 bytes, the project's id among them
@@ -79,8 +80,8 @@ def read_record(record: Any, *, index: int, now: datetime, limit: int) -> Record
     if kind == "profile":
         update = profiles.read_update(record.get("profileData"), limit=limit)
         identity, device, others = _who(record)
-        if update.identity is not None and (named := read_identity(update.identity)) != identity:
-            identity, others = (identity, (*others, (IDENTITY, named))) if identity and named else (named, others)
+        if (named := read_identity(update.identity)) and named != identity:
+            identity, others = (identity, (*others, (IDENTITY, named))) if identity else (named, others)
         return ProfileRecord(index, identity, device, _time(record.get("ts"), now), update, _uid(record), others)
     if kind == "token":
         device = _device(record.get("objectId"))
@@ -147,6 +148,8 @@ def read_identity(given: Any) -> str | None:
     is_nothing = isinstance(given, float) and not math.isfinite(given)  # NaN would be one person for many
     if is_nothing or isinstance(given, bool) or not isinstance(given, str | int | float):
         raise Refusal(IDENTITY_MISSING, "An identity must be text or a number.")
+    if isinstance(given, float) and abs(given) >= EXACT:
+        raise Refusal(IDENTITY_MISSING, "The identity has more digits than a number keeps: send it as text.")
     identity = clean_text(as_text(given)).strip()
     if len(identity) > IDENTITY_CHARACTERS or len(identity.encode()) > IDENTITY_BYTES:
         most = f"{IDENTITY_CHARACTERS}, and {IDENTITY_BYTES} bytes, is the most"

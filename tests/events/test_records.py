@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import amplitude_client
-from events import store
+from events import json_text, store
 from events.models import Flag
 from events.properties import clean_properties
 from events.records import EventRecord, ProfileRecord, read_record
@@ -144,6 +144,16 @@ def test_what_is_neither_text_nor_a_number_identifies_nobody(given: Any) -> None
     assert code_of(event(identity=given)) == 523
 
 
+@pytest.mark.parametrize("key", ["identity", "FBID", "GPID", "profileData"])
+def test_a_number_that_lost_digits_is_no_identity(key: str) -> None:
+    body = b'{"type": "profile", "objectId": "__d1", "profileData": {}, "%s": %s}'
+    value = b'{"Identity": 108204268033311374519}' if key == "profileData" else b"108204268033311374519"
+    with pytest.raises(Refusal, match="send it as text") as refusal:
+        read_record(json_text.parse(body % (key.encode(), value)), index=0, now=NOW, limit=512)
+    assert refusal.value.code == 523
+    assert read(event(identity=2**53 + 1)).identity == "9007199254740993"
+
+
 def test_fbid_and_gpid_stand_in_for_a_missing_identity() -> None:
     assert read(event(identity=None, FBID=34322423)).others == (("fbid", "34322423"),)
     assert read(event(identity=None, GPID="g1", FBID="")).others == (("gpid", "g1"),)
@@ -163,6 +173,13 @@ def test_a_profile_may_say_who_it_is() -> None:
     assert read_profile(Identity="asha").others == ()
     assert read_profile(Identity="second").others == (("identity", "second"),)
     assert code_of(profile(Identity=["a"])) == 523
+
+
+def test_who_a_profile_says_it_is_is_read_as_any_identity() -> None:
+    for identity in ("x" * 1_024, "$D_1700000000"):
+        assert read_profile(Identity=identity).others == (("identity", identity),)
+    assert code_of(profile(Identity="x" * 1_025)) == 523
+    assert (read_profile(Identity="").identity, read_profile(Identity=None).identity) == ("asha", "asha")
 
 
 def test_a_uid_may_be_given_and_always_becomes_the_same_uuid() -> None:
