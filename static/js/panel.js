@@ -13,7 +13,7 @@ function show(dialog, opener) {
     leave(dialog);
   });
   dialog.addEventListener("mousedown", (event) => {
-    if (event.target === dialog && isOutside(dialog, event)) leave(dialog);
+    if (event.target === dialog && isOutside(dialog, event) && !dialog.querySelector(".secret")) leave(dialog);
   });
   if (opener) dialog.opener = opener;
 }
@@ -40,10 +40,9 @@ function isOutside(dialog, event) {
   return event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom;
 }
 
-// A panel on a page of its own goes to the page that it belongs to; one over a page only closes.
+// A panel on a page of its own goes to the page that it belongs to; one over a page goes back to that.
 function leave(dialog) {
   if (history.state?.panel) history.back();
-  else if (overlay().contains(dialog) && overlay().dataset.over) remove(dialog);
   else window.location.assign(dialog.dataset.close);
 }
 
@@ -73,15 +72,18 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target?.id !== "overlay") return;
   const dialog = overlay().querySelector("dialog[data-panel]");
   if (!dialog) return;
-  const again = event.detail.elt.closest?.("#overlay") && event.detail.requestConfig.verb === "post";
-  dialog.classList.toggle("settled", Boolean(again));
+  const again = event.detail.requestConfig.verb === "post";
+  dialog.classList.toggle("settled", again);
   show(dialog);
-  overlay().dataset.over = "page";
-  if (!again && event.detail.requestConfig.verb === "get") {
-    const address = event.detail.pathInfo.finalRequestPath;
-    if (history.state?.panel) history.replaceState({ panel: true }, "", address);
-    else history.pushState({ panel: true }, "", address);
+  // What a form has answered may have changed the page beneath, or there is none: closing the panel loads that anew.
+  if (again) {
+    delete overlay().dataset.over;
+    return;
   }
+  overlay().dataset.over = "page";
+  const address = event.detail.pathInfo.finalRequestPath;
+  if (history.state?.panel) history.replaceState({ panel: true }, "", address);
+  else history.pushState({ panel: true }, "", address);
 });
 
 // Only now its lists and calendars stand, which take the focus in place of plain fields.
@@ -100,7 +102,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (details && event.detail.target.dataset.unfolded) details.open = true;
 });
 
-// Back closes a panel, Forward opens it again. Behind a panel that was reloaded there is no page to come back to.
+// Back closes a panel, Forward opens it again. Behind one that was reloaded or has sent a form no page is up to date.
 window.addEventListener("popstate", (event) => {
   const dialog = openDialog();
   if (event.state?.panel) {

@@ -38,6 +38,34 @@ def test_a_panel_opens_over_the_list_has_its_own_address_and_closes_by_esc(signe
     expect(signed_in).to_have_url(exports)
 
 
+def test_a_panel_on_its_own_page_leads_to_the_list_after_it_was_refused(signed_in: Page, exports: str) -> None:
+    signed_in.goto(f"{exports}new/amplitude/")
+    panel = signed_in.get_by_role("dialog", name="Export to Amplitude")
+    panel.get_by_text("Selected events").click()
+    panel.get_by_role("button", name="Export", exact=True).click()
+    expect(panel.get_by_text("Select at least one event.").first).to_be_visible()
+    expect(panel).to_have_class(re.compile("settled"))
+    signed_in.keyboard.press("Escape")
+    expect(signed_in).to_have_url(exports)
+    expect(signed_in.locator("table.exports")).to_be_visible()
+
+
+def test_a_secret_outlives_a_click_beside_it_and_what_it_belongs_to_is_listed(signed_in: Page, root: str) -> None:
+    project = f"{root}/settings/project/"
+    signed_in.goto(project)
+    before = signed_in.get_by_role("link", name="Revoke").count()
+    signed_in.get_by_role("link", name="Create credential").click()
+    signed_in.get_by_role("dialog", name="Create credential").get_by_role("button", name="Create").click()
+    secret = signed_in.locator("#secret-value")
+    expect(signed_in.get_by_role("button", name="Copy")).to_be_focused()
+    signed_in.mouse.click(5, 5)
+    expect(secret).to_be_visible()
+    signed_in.keyboard.press("Escape")
+    expect(secret).to_have_count(0)
+    expect(signed_in).to_have_url(project)
+    expect(signed_in.get_by_role("link", name="Revoke")).to_have_count(before + 1)
+
+
 def test_a_panel_keeps_the_keyboard_inside(signed_in: Page, exports: str) -> None:
     signed_in.goto(f"{exports}new/amplitude/")
     inside = "document.activeElement === document.body || !!document.activeElement.closest('dialog')"
