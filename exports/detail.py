@@ -225,9 +225,9 @@ class Detail:
 
     @property
     def follow(self) -> str:
-        """The query by which it asks: for the rejected records too, as long as they may go."""
+        """The query by which it asks: for the rejected records too, as long as they may go or the first may come."""
         if self.tab == "rejected":
-            return f"{self.here}&follow=rejected" if self.resending else self.here
+            return self._asking.urlencode()
         page = self.runs.number if self.tab == "runs" else 1
         return f"tab={self.tab}&page={page}"
 
@@ -238,11 +238,25 @@ class Detail:
     @property
     def here(self) -> str:
         """The query of this page of rejected records, to come back to."""
+        return self._here().urlencode()
+
+    def _here(self) -> QueryDict:
         here = QueryDict(mutable=True)
         here.update({"tab": "rejected", "page": str(self.rejected.number)})
         if self.reason:
             here["reason"] = self.reason
-        return here.urlencode()
+        return here
+
+    @property
+    def _asking(self) -> QueryDict:
+        """The same while the page is followed: a question that is open on it stays open."""
+        asking = self._here()
+        if self.resending or not self.rejected.object_list:
+            asking["follow"] = "rejected"
+        if self.asks_consent:
+            asking["consent"] = "asked"
+            asking.setlist("id", [str(key) for key in self.chosen])
+        return asking
 
     @cached_property
     def skip_reasons(self) -> list[tuple[str, int]]:

@@ -282,6 +282,28 @@ def test_records_that_are_sent_again_are_followed_until_none_is_left(url: str, s
     assert 'hx-trigger="every' not in body(last)
 
 
+def test_the_question_for_consent_stays_while_other_records_are_sent_again(url: str, site: Site, export: Any) -> None:
+    records = rejected_in(export, "silenced", "bad_time", created_at=LONG_AGO)
+    type(records[1]).objects.filter(pk=records[1].pk).update(resend_at=datetime.now(UTC))
+    records[0].run.shards.update(resend_at=datetime.now(UTC))
+    form = Form(site.get(url, {"tab": "rejected"}), "resend/").tick("id", records[0].pk)
+    asked = form.press(site, CHOSEN)
+    follow = f"?tab=rejected&page=1&follow=rejected&consent=asked&id={records[0].pk}"
+    assert escape(follow) in body(asked)
+    swap = site.get(url + follow, htmx=True)
+    assert ("consent", "yes") in Form(swap, "resend/").boxes
+    assert Form(swap, "resend/").ticked("id") == [str(records[0].pk)]
+    assert escape(follow) in body(swap)
+    assert element(swap, "rejected") == element(asked, "rejected")
+    assert "consent" not in Form(swap, "resend/").action
+
+
+def test_enter_sends_the_chosen_records_not_all_of_the_reason(url: str, site: Site, export: Any) -> None:
+    rejected_in(export, "silenced")
+    form = Form(site.get(url, {"tab": "rejected", "reason": "silenced"}), "resend/")
+    assert list(form.buttons) == [CHOSEN, ALL_OF_IT]
+
+
 def test_chosen_records_are_left_alone_while_none_is_sent_again(url: str, site: Site, export: Any) -> None:
     rejected_in(export, "silenced")
     assert "follow=rejected" not in body(site.get(url, {"tab": "rejected"}))
