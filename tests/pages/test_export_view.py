@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -254,6 +255,25 @@ def test_the_live_part_equals_a_reload(url: str, site: Site, export: Any, tab: s
     for name in ("live", "chart", *(["runs"] if tab == "runs" else [])):
         shown = [part for part in element(swap, name) if "csrfmiddlewaretoken" not in part]
         assert shown == [part for part in element(whole, name) if "csrfmiddlewaretoken" not in part]
+
+
+def test_what_keeps_the_keyboard_has_an_id_in_all_that_is_followed(
+    url: str, site: Site, project: Project, export: Any
+) -> None:
+    """htmx gives the focus back by id."""
+    for record in rejected_in(export, *["silenced"] * 25):
+        type(record).objects.update(resend_at=datetime.now(UTC))
+    export.runs.get().shards.update(resend_at=datetime.now(UTC))
+    old = ExportFactory(project=project, integration=export.integration)
+    type(export).objects.filter(pk=export.pk).update(continues=old)
+    ExportFactory(project=project, integration=export.integration, continues=export)
+    for status in ("RUNNING", "STOPPED"):
+        type(export).objects.filter(pk=export.pk).update(status=status)
+        swap = site.get(url, {"tab": "rejected", "page": "1", "follow": "rejected"}, htmx=True)
+        row = site.get(url.removesuffix(f"{export.pk}/") + "rows/", {"id": export.pk}, htmx=True)
+        focusable = re.findall(r"<(?:a|button|summary)\b[^>]*>", body(swap) + body(row))
+        assert len(focusable) > 15
+        assert [tag for tag in focusable if ' id="' not in tag] == []
 
 
 def test_what_is_over_is_not_asked_for_again(url: str, site: Site, export: Any) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.utils.html import escape
 
-from exports.models import Shard
+from exports.models import Rejected, Shard
 from projects.models import Project
 from tests.factories import ExportFactory, HeldFactory, RejectedFactory, RunFactory, passcode_for
-from tests.pages.html import Site, element
+from tests.pages.html import Site, body, element
 
 NOW = datetime(2026, 11, 23, 8, 30, tzinfo=UTC)
 PANELS = {
@@ -81,8 +82,22 @@ def test_a_view_page_equals_a_reload_in_each_tab(tab: str, status: str, site: Si
     type(export).objects.update(status=status)
     url = root("partners/exports/{export}/")
     whole, swap = (site.get(url, {"tab": tab}, htmx=htmx) for htmx in (False, True))
-    for part in ("live", "chart", *(["runs"] if tab == "runs" else [])):
+    for part in ("live", "chart", "tabs", *(["runs"] if tab == "runs" else [])):
         assert element(swap, part) == element(whole, part)
+
+
+@pytest.mark.parametrize("count", [0, 1, 25])
+def test_rejected_records_that_come_equal_a_reload(count: int, site: Site, root: Any, export: Any) -> None:
+    url = root("partners/exports/{export}/")
+    Rejected.objects.all().delete()
+    follow = "tab=rejected&page=1&follow=rejected"
+    assert escape(f"{url}?{follow}") in body(site.get(url, {"tab": "rejected"}))
+    for _ in range(count):
+        RejectedFactory(run=export.runs.earliest("sequence"))
+    whole, swap = site.get(url, {"tab": "rejected", "page": 1}), site.get(f"{url}?{follow}", htmx=True)
+    for part in ("live", "tabs", "rejected"):
+        assert element(swap, part) == element(whole, part)
+    assert (escape(follow) in body(swap)) == (count == 0)
 
 
 def test_a_row_that_waits_equals_a_reload(site: Site, root: Any, export: Any) -> None:
