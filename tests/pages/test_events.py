@@ -50,6 +50,7 @@ def test_the_last_records_are_live_and_equal_a_reload(site: Site, project: Proje
         EventFactory(project=project, tx_id=place + 1, identity=f"customer-{place:02}")
     url = f"/{project.account_id}/events/"
     whole, swap = site.get(url), site.get(url, htmx=True)
+    assert f'hx-get="{url}"' in body(whole)
     assert element(whole, "latest") == element(swap, "latest")
     assert "customer-11" in body(swap)
     assert "customer-01" not in body(swap)

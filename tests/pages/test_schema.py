@@ -90,6 +90,7 @@ def test_the_stream_shows_what_came_in_and_what_was_refused_and_equals_a_reload(
         assert words in shown
     assert "stranger" not in shown
     whole, swap = site.get(url), site.get(url, htmx=True)
+    assert f'hx-get="{url}"' in body(whole)
     assert element(whole, "stream") == element(swap, "stream")
     assert "<b>" not in body(swap)
 

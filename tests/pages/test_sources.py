@@ -123,6 +123,7 @@ def test_progress_is_live_and_equals_a_reload(site: Site, root: str, source: Sou
     assert "1 of 6 days of events are read" in site.text(url)
     assert "Charged 1 of 3 5,000 4,990 8 2" in site.text(url)
     whole, swap = site.get(url), site.get(url, htmx=True)
+    assert f'hx-get="{url}"' in body(whole)
     assert element(whole, "source") == element(swap, "source")
 
 
