@@ -108,10 +108,11 @@ def export_edit(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
 
 @project_page(*EDITORS)
 def export_stop(request: ProjectRequest, project: Project, pk: int) -> HttpResponse:
-    """Ask "Stop export?", then stop."""
+    """Ask "Stop export?", then stop; of an export that is over, the rejected records that wait to be sent again."""
     export = get_object_or_404(_exports(project), pk=pk)
     refused = ""
-    if request.method != "POST" and not export.is_active and not export.sends_again:
+    of_records = not export.is_active and export.sends_again
+    if request.method != "POST" and not export.is_active and not of_records:
         messages.info(request, f"This export is {export.status} already: there is nothing to stop.")
         return go_to(request, reverse("exports:export-view", args=[project.account_id, pk]))
     if request.method == "POST":
@@ -120,12 +121,14 @@ def export_stop(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
         except Refused as error:
             refused = str(error)
         else:
-            messages.success(request, _with_link(f"{export.integration.adapter.label} data export stopped", export))
+            stopped = f"{export.integration.adapter.label} data export stopped"
+            said = "The rejected records are not sent again" if of_records else stopped
+            messages.success(request, _with_link(said, export))
             return go_to(request, _back(request, export))
     context = {
-        "title": "Stop export?",
+        "title": "Send no rejected records again?" if of_records else "Stop export?",
         "text": _what_stops(export),
-        "button": "Stop",
+        "button": "Do not send them again" if of_records else "Stop",
         "url": request.path,
         "close_url": _back(request, export),
         "refused": refused,

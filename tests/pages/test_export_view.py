@@ -257,6 +257,23 @@ def test_the_live_part_equals_a_reload(url: str, site: Site, export: Any, tab: s
         assert shown == [part for part in element(whole, name) if "csrfmiddlewaretoken" not in part]
 
 
+@pytest.mark.parametrize("status", ["DONE", "STOPPED"])
+def test_of_an_export_that_is_over_only_the_rejected_records_are_stopped(
+    url: str, site: Site, export: Any, status: str
+) -> None:
+    records = rejected_in(export, "silenced")
+    type(export).objects.update(status=status)
+    Form(site.get(url, {"tab": "rejected", "reason": "silenced"}), "resend/").press(site, ALL_OF_IT)
+    asked = text(site.get(f"{url}stop/", htmx=True))
+    assert "Send no rejected records again?" in asked
+    assert "Do not send them again" in asked
+    assert "Stop export?" not in asked
+    shown = text(site.client.post(f"{url}stop/", follow=True))
+    assert "The rejected records are not sent again View export" in shown
+    assert "data export stopped" not in shown
+    assert (queued(records), status in shown) == ([False], True)
+
+
 def test_what_keeps_the_keyboard_has_an_id_in_all_that_is_followed(
     url: str, site: Site, project: Project, export: Any
 ) -> None:
