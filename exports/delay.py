@@ -61,7 +61,10 @@ class Delay:
     def held_cure(self) -> str:
         """What becomes of held records, and what a person can do."""
         if self.export.is_active:
+            if self.line.export.held == 1:
+                return "It is sent by itself. The run is done when none is left."
             return "They are sent by themselves, in their order. The run is done when none is left."
         once = self.export.frequency == Frequency.ONE_TIME
-        verb = "Duplicate sends all records of it" if once else "Continue from where it stopped sends them"
+        them = "it" if self.line.export.held == 1 else "them"
+        verb = "Duplicate sends all records of it" if once else f"Continue from where it stopped sends {them}"
         return f"The export was stopped first. {verb} under the same ids."

@@ -87,13 +87,17 @@ class Detail:
         if not self.export.unconfirmed:
             return ""
         partner = self.export.integration.adapter.label
-        what = f"Unconfirmed: {partner} may have taken these records, but its answer was lost. "
+        one = self.export.unconfirmed == 1
+        they, them = ("it", "it") if one else ("they", "them")
+        taken = "this record" if one else "these records"
+        what = f"Unconfirmed: {partner} may have taken {taken}, but its answer was lost. "
         if not self._stays_unconfirmed():
-            return f"{what}They are sent again under the same ids, so {partner} counts them once; then this goes to 0."
+            again = f"{'It is' if one else 'They are'} sent again under the same ids"
+            return f"{what}{again}, so {partner} counts {them} once; then this goes to 0."
         verb = "Duplicate" if self.is_single else "Continue from where it stopped"
         return (
-            f"{what}The export was stopped before they could be sent again. {verb} sends them again under the same "
-            f"ids: within 7 days {partner} counts them once."
+            f"{what}The export was stopped before {they} could be sent again. {verb} sends {them} again under the same "
+            f"ids: within 7 days {partner} counts {them} once."
         )
 
     def _stays_unconfirmed(self) -> bool:
@@ -133,7 +137,7 @@ class Detail:
         if not count:
             return ""
         what = _gone(count, "earlier run", "runs", self.export.project.keep_runs_days)
-        return f"{what} The figures over all runs count them still."
+        return f"{what} The figures over all runs count {'it' if count == 1 else 'them'} still."
 
     @property
     def purged_records(self) -> str:
@@ -142,7 +146,7 @@ class Detail:
         if not count:
             return ""
         what = _gone(count, "rejected record", "rejected records", self.export.project.keep_rejected_days)
-        return f"{what} They stay counted and cannot be sent again."
+        return f"{what} {'It stays' if count == 1 else 'They stay'} counted and cannot be sent again."
 
     @cached_property
     def chart(self) -> Chart:

@@ -132,6 +132,19 @@ def test_unconfirmed_records_are_explained_with_what_resolves_them(url: str, sit
     assert "Continue from where it stopped sends them again under the same ids" in site.text(url)
 
 
+def test_of_one_record_or_run_is_spoken_in_the_singular(url: str, site: Site, export: Any) -> None:
+    run = RunFactory(export=export, running=True, counts={"unconfirmed": 1, "rejected": 1})
+    run.shards.update(rejected_purged=1)
+    PurgedRuns.objects.create(export=export, runs=1, read=2, delivered=2)
+    shown = site.text(url)
+    assert "may have taken this record, but its answer was lost. It is sent again under the same ids, so" in shown
+    assert "counts it once" in shown
+    assert "The figures over all runs count it still." in shown
+    assert "It stays counted and cannot be sent again." in site.text(url, {"tab": "rejected"})
+    type(export).objects.update(status="STOPPED")
+    assert "before it could be sent again. Continue from where it stopped sends it again" in site.text(url)
+
+
 def test_records_that_were_sent_again_without_an_answer_stay_unconfirmed_after_a_stop(
     url: str, site: Site, export: Any
 ) -> None:

@@ -59,10 +59,12 @@ def test_held_records_tell_why_and_until_when(url: str, exports: str, site: Site
 
 def test_what_a_stopped_export_holds_was_not_sent(url: str, site: Site, export: Any) -> None:
     HeldFactory(run=RunFactory(export=export, running=True, counts={"held": 1}))
+    assert "1 record is held." in site.text(url)
+    assert "It is sent by itself. The run" in site.text(url)
     site.post(f"{url}stop/", {})
     shown = site.text(url)
     assert "1 held record was not sent." in shown
-    assert "Continue from where it stopped sends them under the same ids." in shown
+    assert "Continue from where it stopped sends it under the same ids." in shown
     assert "Retry now" not in shown
 
 
