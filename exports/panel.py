@@ -18,6 +18,11 @@ from partners.registry import adapter_for
 from projects.models import Project
 
 LARGE = 1_000_000
+# From when an edit counts, by the frequency that it leaves.
+APPLIES = {
+    Frequency.LIVE: "Applies from the next batch, within seconds.",
+    Frequency.RECURRING: "Applies from the next run.",
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Sent:
             return "There are no people yet." if self.of_profiles else "No record of these days matches."
         if self.of_profiles:
             return "No profile has changed in the last 24 hours; changes will be sent as they come."
-        return "No record of these days matches yet; new ones will be sent as they come."
+        return "No record of the last 24 hours matches; new ones will be sent as they come."
 
     @property
     def is_large(self) -> bool:
@@ -140,10 +145,3 @@ def _duration(spec: ExportSpec, estimate: int) -> str:
     if spec.frequency == Frequency.ONE_TIME:
         return pace.sentence(estimate, what="Sending")
     return pace.sentence(estimate * (spec.every_hours or 24) / 24, what="Each run")
-
-
-def applies(form: ExportForm) -> str:
-    """From when an edit counts."""
-    if form.cleaned_data["frequency"] == Frequency.LIVE:
-        return "The change applies from the next batch, within seconds."
-    return "The change applies from the next run."

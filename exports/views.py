@@ -100,7 +100,8 @@ def export_edit(request: ProjectRequest, project: Project, pk: int) -> HttpRespo
     partner = export.integration.partner
     form = panel.form_for(project, partner, request.POST or None, now=timezone.now(), export=export)
     if _is_wanted(request) and panel.edit(form, export=export, by=actor_of(request), now=timezone.now()):
-        said = f"{export.integration.adapter.label} data export updated. {panel.applies(form)}"
+        applies = panel.APPLIES[form.cleaned_data["frequency"]]
+        said = f"{export.integration.adapter.label} data export updated. {applies}"
         messages.success(request, _with_link(said, export))
         return go_to(request, _back(request, export))
     return _panel(request, project, form, partner=partner, title="Update the export", close_url=_back(request, export))
@@ -244,6 +245,7 @@ def _panel(
         "form": form,
         "title": title,
         "sent": panel.what_will_be_sent(form, project=project, now=timezone.now()),
+        "applies": panel.APPLIES.items(),
         "unfolded": request.POST.get("preview") == "unfolded",
         "adapter": all_adapters()[partner],
         "partners_url": reverse("partners:partner-list", args=[project.account_id]),

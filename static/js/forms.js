@@ -13,7 +13,7 @@ document.addEventListener("submit", (event) => {
 });
 
 window.addEventListener("pageshow", () => {
-  for (const button of document.querySelectorAll("button[type=submit][disabled]:not([data-stays-disabled])")) {
+  for (const button of document.querySelectorAll("button[type=submit][disabled]")) {
     button.disabled = false;
   }
 });

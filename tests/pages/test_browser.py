@@ -144,6 +144,25 @@ def test_the_enter_key_takes_the_event_that_was_searched_for(signed_in: Page, ex
     expect(signed_in.get_by_role("button", name="Remove Recharged")).to_be_visible()
 
 
+def test_the_preview_follows_excluded_properties_as_they_are_typed(signed_in: Page, exports: str) -> None:
+    signed_in.goto(f"{exports}new/amplitude/")
+    signed_in.get_by_text("Preview payload").click()
+    expect(signed_in.locator("#sent pre").first).to_contain_text('"event_properties"')
+    signed_in.get_by_text("More", exact=True).click()
+    with signed_in.expect_response(lambda answer: "Amount" in (answer.request.post_data or "")):
+        signed_in.get_by_label("Excluded properties").press_sequentially("Amount")
+    expect(signed_in.get_by_label("Excluded properties")).to_be_focused()
+
+
+def test_from_when_an_edit_counts_goes_by_the_chosen_frequency(signed_in: Page, exports: str, scene: Any) -> None:
+    export = ExportFactory(project=scene[0], integration=IntegrationFactory(project=scene[0]), recurring=True)
+    signed_in.goto(f"{exports}{export.pk}/edit/")
+    expect(signed_in.get_by_text("Applies from the next run.")).to_be_visible()
+    signed_in.get_by_text("Live Data Streaming", exact=True).click()
+    expect(signed_in.get_by_text("Applies from the next run.")).to_be_hidden()
+    expect(signed_in.get_by_text("Applies from the next batch, within seconds.")).to_be_visible()
+
+
 def test_only_the_middle_of_a_panel_scrolls(signed_in: Page, exports: str) -> None:
     signed_in.goto(f"{exports}new/amplitude/")
     panel = signed_in.get_by_role("dialog", name="Export to Amplitude")

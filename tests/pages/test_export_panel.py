@@ -281,6 +281,15 @@ def test_how_long_it_takes_is_reckoned_from_the_last_runs(
     assert ("takes" in shown) == bool(sentence)
 
 
+@pytest.mark.parametrize("frequency", ["recurring", "live"])
+def test_what_has_no_days_speaks_of_the_last_24_hours(
+    exports: str, site: Site, panel: dict[str, Any], project: Project, frequency: str
+) -> None:
+    given = {**panel, "frequency": frequency, "start_date": local_today(project).isoformat(), "preview": "yes"}
+    shown = text(site.post(f"{exports}new/amplitude/", given, htmx=True))
+    assert "No record of the last 24 hours matches; new ones will be sent as they come." in shown
+
+
 def test_a_pace_is_the_median_of_runs_that_were_large_enough(integration: Any) -> None:
     assert pace_of(integration.pk) == Pace(2_000.0, is_measured=False)
     export = ExportFactory(project=integration.project, integration=integration)
@@ -393,12 +402,15 @@ def test_updating_an_export(exports: str, site: Site, project: Project, panel: d
     shown = site.text(url)
     assert "Points to Remember" in shown
     assert "Update export" in shown
+    page = body(site.get(url))
+    assert '<span data-when="recurring">Applies from the next run.</span>' in page
+    assert '<span data-when="live">Applies from the next batch, within seconds.</span>' in page
     given = {
         **panel, "frequency": "recurring", "every_hours": export.every_hours, "start_date": export.start_date,
         "events": "engagement", "version": export.version,
     }  # fmt: skip
     shown = text(site.client.post(url, given, follow=True))
-    assert "Amplitude data export updated. The change applies from the next run. View export" in shown
+    assert "Amplitude data export updated. Applies from the next run. View export" in shown
     export.refresh_from_db()
     assert export.events == "engagement"
     stale = site.post(url, given)
