@@ -18,6 +18,12 @@ window.addEventListener("pageshow", () => {
   }
 });
 
+// What does nothing without a script is hidden until this one runs; only pages by https may copy.
+const helps = navigator.clipboard ? "[data-dismiss], [data-copy]" : "[data-dismiss]";
+const unhide = () => document.querySelectorAll(helps).forEach((button) => (button.hidden = false));
+unhide();
+document.addEventListener("htmx:afterSwap", unhide); // before a panel gives its first control the focus
+
 document.addEventListener("click", (event) => {
   event.target.closest("[data-dismiss]")?.closest(".message")?.remove();
 });
@@ -27,6 +33,7 @@ document.addEventListener("click", async (event) => {
   if (!button) return;
   await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
   button.querySelector("[data-copy-label]").textContent = "Copied";
+  button.nextElementSibling.textContent = "Copied"; // for screen readers
 });
 
 // Screen readers speak of a status region only when it changes: fill it once the page stands.

@@ -57,7 +57,12 @@ def test_a_secret_outlives_a_click_beside_it_and_what_it_belongs_to_is_listed(si
     signed_in.get_by_role("link", name="Create credential").click()
     signed_in.get_by_role("dialog", name="Create credential").get_by_role("button", name="Create").click()
     secret = signed_in.locator("#secret-value")
-    expect(signed_in.get_by_role("button", name="Copy")).to_be_focused()
+    copy = signed_in.get_by_role("button", name="Copy")
+    expect(copy).to_be_focused()
+    signed_in.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    copy.click()
+    expect(signed_in.get_by_role("status").filter(has_text="Copied")).to_have_count(1)
+    assert signed_in.evaluate("navigator.clipboard.readText()") == secret.text_content()
     signed_in.mouse.click(5, 5)
     expect(secret).to_be_visible()
     signed_in.keyboard.press("Escape")
@@ -286,6 +291,33 @@ def test_old_rejected_records_go_once_the_consent_is_ticked(signed_in: Page, exp
     assert list(run.rejected_records.filter(resend_at__isnull=False).values_list("reason", flat=True)) == ["silenced"]
 
 
+def test_a_consent_that_is_ticked_and_the_keyboard_stay_while_records_are_followed(
+    signed_in: Page, exports: str, scene: Any
+) -> None:
+    long_ago = datetime.now(UTC) - timedelta(days=30)
+    export = ExportFactory(project=scene[0], done=True)
+    run = RunFactory(export=export, done=True, counts={"rejected": 2})
+    old = RejectedFactory(run=run, reason="silenced", created_at=long_ago)
+    RejectedFactory(run=run, reason="bad_time", record_id=2, resend_at=datetime.now(UTC))
+    Shard.objects.filter(run=run).update(resend_at=datetime.now(UTC))
+    signed_in.goto(f"{exports}{export.pk}/?tab=rejected")
+    signed_in.get_by_label(f"Choose record {old.pk}").check()
+    signed_in.keyboard.press("Enter")
+    consent = signed_in.get_by_label("Also those rejected more than 7 days ago")
+    consent.check()
+    chip = signed_in.get_by_role("link", name="Silenced by Amplitude 1")
+    chip.focus()
+    for _ in range(2):
+        with signed_in.expect_response(re.compile("follow=rejected")):
+            pass
+    signed_in.wait_for_timeout(200)
+    expect(consent).to_be_checked()
+    expect(signed_in.get_by_label(f"Choose record {old.pk}")).to_be_checked()
+    expect(chip).to_be_focused()
+    signed_in.get_by_label(f"Choose record {old.pk}").press("Enter")
+    expect(signed_in.get_by_text("1 record is being sent again")).to_be_visible()
+
+
 def test_filters_are_applied_from_the_popover_and_reset(signed_in: Page, exports: str) -> None:
     signed_in.goto(exports)
     signed_in.get_by_text("Filter", exact=True).click()
@@ -338,10 +370,14 @@ def test_everything_works_without_a_script(browser: Browser, live_server: Any, e
     page.get_by_role("button", name="Preview payload").click()
     expect(page.locator("#sent")).to_contain_text("Select at least one event.")
     page.get_by_role("checkbox", name="Charged").check()
-    page.locator("[name=preset]").select_option("custom")
+    hint = page.locator(".dates noscript p")
+    expect(hint).to_be_visible()
+    assert hint.inner_text() == "From and To count when Days is “Choose the days”."
+    page.locator("[name=preset]").select_option("Choose the days")
     page.locator("[name=date_from]").fill(datetime.now(scene[0].tz).date().isoformat())
     page.get_by_role("button", name="Export", exact=True).click()
     expect(page.get_by_text("Amplitude data export initiated")).to_be_visible()
+    expect(page.get_by_role("button", name="Dismiss")).to_have_count(0)
     row = page.locator("table.exports tbody tr").first
     row.hover()
     row.get_by_role("link", name="Stop").click()
@@ -355,4 +391,8 @@ def test_everything_works_without_a_script(browser: Browser, live_server: Any, e
     expect(page.locator("#sent pre").first).to_be_in_viewport()
     page.get_by_role("button", name="Export", exact=True).click()
     expect(page.locator("table.exports tbody tr").first).to_contain_text("all people")
+    page.goto(exports.replace("partners/exports/", "project/credentials/new/"))
+    page.get_by_role("button", name="Create", exact=True).click()
+    expect(page.locator("#secret-value")).to_be_visible()
+    expect(page.get_by_role("button", name="Copy")).to_have_count(0)
     context.close()
