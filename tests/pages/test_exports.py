@@ -65,7 +65,7 @@ def test_a_live_export_that_has_not_begun_tells_no_next_run(
 
 def test_the_name_of_an_export_leads_to_it(exports: str, site: Site, project: Project, integration: Any) -> None:
     export = ExportFactory(project=project, integration=integration, name="Nightly")
-    assert f'<a href="{exports}{export.pk}/">Nightly</a>' in body(site.get(exports))
+    assert f'<a id="name-{export.pk}" href="{exports}{export.pk}/">Nightly</a>' in body(site.get(exports))
 
 
 def test_a_list_without_a_match_has_no_pages(exports: str, site: Site, integration: Any) -> None:
