@@ -205,8 +205,8 @@ def measure_idle(portal: RunningPortal, seconds: float, count: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--idle-seconds", type=float, default=15)
+    parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--idle-seconds", type=float, default=10)
     parser.add_argument("--exports", type=int, default=1_000)
     options = parser.parse_args()
     with stack.portal() as portal:

@@ -137,7 +137,7 @@ def show(what: str, count: int, seconds: float, *, wanted: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--exports", type=int, default=1_500)
+    parser.add_argument("--exports", type=int, default=1_000)
     options = parser.parse_args()
     with stack.portal() as portal:
         import django

@@ -1,6 +1,7 @@
 """Events as CleverTap's read call gives them, put together as text: to parse JSON would take most of the time."""
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +21,8 @@ APP = {
     "make": ("Make",),  # this and the next as imports from CleverTap keep them
     "platform": ("Platform",),
 }
+# Most events have none of them, and are not worth parsing.
+HAS_DEVICE = re.compile("|".join(f'"{key}"' for keys in APP.values() for key in keys)).search
 # Of UTM Visited alone, which is uploaded with all of them side by side.
 SESSION_EVENT = "UTM Visited"
 SESSION = ("utm_source", "utm_medium", "utm_campaign", "session_source", "session_referrer")
@@ -63,7 +66,7 @@ def _profile(people: Mapping[int, "_Person"], row: Found, fields: Fields) -> str
     own: dict[str, Any] = {"objectId": row.clevertap_id}
     if identity := row.identity or person.identity:
         own["identity"] = identity
-    if fields.app:
+    if fields.app and HAS_DEVICE(row.properties):
         own |= _device(json.loads(row.properties))
     return json_text.dump(own).decode()[:-1] + person.text + "}"
 
