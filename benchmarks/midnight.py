@@ -31,18 +31,16 @@ SELECT project_id, id, 1, gen_random_uuid(), pg_current_xact_id()::text::bigint,
 """
 
 
-def make_exports(count: int) -> None:
-    """Recurring exports as they stand in the afternoon: some runs DONE behind them, the next boundary ahead."""
+def make_integrations(now: datetime) -> list[Any]:
+    """One in each of the projects, which have some events."""
     from django.db import connection
 
-    from events import positions
     from events.models import EventName
-    from exports.models import Axis, Export, Run, Shard
     from exports_portal.common.audit import PORTAL
     from partners.actions import create_integration
     from projects.models import Project
 
-    now, integrations = datetime.now(UTC), []
+    integrations = []
     for number in range(PROJECTS):
         project = Project.objects.create(account_id=f"MID-{number}", name=f"Shop {number}", timezone="Asia/Kolkata")
         EventName.objects.create(project=project, name="Charged", kind="system", first_seen_at=now)
@@ -52,6 +50,15 @@ def make_exports(count: int) -> None:
         )
     with connection.cursor() as cursor:
         cursor.execute(FILL, [EVENTS // PROJECTS])
+    return integrations
+
+
+def make_exports(count: int) -> None:
+    """Recurring exports as they stand in the afternoon: some runs DONE behind them, the next boundary ahead."""
+    from events import positions
+    from exports.models import Axis, Export, Run, Shard
+
+    now = datetime.now(UTC)
     common: dict[str, Any] = {"created_at": now, "updated_at": now, "exported_on": now, "captured_from": now}
     cycle = {"frequency": "recurring", "every_hours": 24, "start_date": now.date() - timedelta(days=1)}
     exports = Export.objects.bulk_create(
@@ -63,7 +70,7 @@ def make_exports(count: int) -> None:
             **cycle,
             **common,
         )
-        for integration in integrations
+        for integration in make_integrations(now)
         for _ in range(count // PROJECTS)
     )
     done: dict[str, Any] = {"status": "DONE", "reading": False, "axis": Axis.POSITION, "settings": {}}

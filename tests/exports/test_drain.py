@@ -56,13 +56,20 @@ def test_retry_now_tries_them_at_once(held, sandbox):
     assert (export.status, export.delivered, len(unique(sandbox))) == (Status.DONE, 35, 35)
 
 
-def test_records_to_be_sent_again_do_not_wait_for_held_ones(capture, one_time, sandbox):
+@pytest.fixture
+def held_and_rejected(capture, one_time, sandbox) -> Export:
+    """A running export with 5 records of a hot person held, and 6 of a calm one rejected; nothing is refused now."""
     capture(5, identity="hot-person")
     capture(6, name="Poison", identity="calm-person")
     sandbox.faults({"kind": "refuse_events", "event_type": "Poison"}, QUOTA)
     export = one_time()
     work_once(export)
     sandbox.clear_faults()
+    return export
+
+
+def test_records_to_be_sent_again_do_not_wait_for_held_ones(held_and_rejected):
+    export = held_and_rejected
     Shard.objects.update(batch_records=2)
     rejected.resend(export=export, reason=Rejected.objects.first().reason, by=ANN, now=now())
     for _ in range(4):
@@ -72,13 +79,8 @@ def test_records_to_be_sent_again_do_not_wait_for_held_ones(capture, one_time, s
     assert Shard.objects.get().not_before > now() + timedelta(minutes=30)
 
 
-def test_retry_now_sends_rejected_ones_that_were_throttled_too(capture, one_time, sandbox):
-    capture(5, identity="hot-person")
-    capture(6, name="Poison", identity="calm-person")
-    sandbox.faults({"kind": "refuse_events", "event_type": "Poison"}, QUOTA)
-    export = one_time()
-    work_once(export)
-    sandbox.clear_faults()
+def test_retry_now_sends_rejected_ones_that_were_throttled_too(held_and_rejected, sandbox):
+    export = held_and_rejected
     sandbox.faults({"kind": "throttle", "users": ["calm-person"], "count": 1})
     rejected.resend(export=export, reason=Rejected.objects.first().reason, by=ANN, now=now())
     worker.work(Shard.objects.get().pk)
